@@ -1,0 +1,28 @@
+# Everything a fresh machine needs is Python >= 3.11, make and git; the environment is made in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test environment lock
+
+demo: $(BIN)/.ready
+	$(BIN)/snakemake --cores all
+
+test: $(BIN)/.ready
+	$(BIN)/python -m pytest
+
+environment: $(BIN)/.ready
+
+$(BIN)/.ready: envs/lock.txt envs/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "serflow needs Python 3.11 to 3.13: make PYTHON=<one>")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --requirement envs/lock.txt
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# After a change of pyproject.toml. Locks carry hashes and name no registry.
+LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --quiet
+lock:
+	$(LOCKED) pyproject.toml --group test --group build --output-file envs/lock.txt
+	echo uv | $(LOCKED) - --output-file envs/uv.txt

@@ -1,0 +1,51 @@
+# serflow: from a folder of emotional speech to the tables of the papers. What a run does stands in config/,
+# where and how wide it runs in profiles/, and `snakemake -n` says what it would do.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: Path(workflow.basedir) / "config" / "config.yaml"
+
+
+# Jobs find the library by this path in every environment, conda's too.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+os.environ["PYTHONPATH"] = sys.path[0]
+
+
+envvars:
+    "PYTHONPATH",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/units.smk"
+include: "workflow/rules/pretraining.smk"
+include: "workflow/rules/systems.smk"
+include: "workflow/rules/evaluation.smk"
+
+
+wildcard_constraints:
+    pool=r"all|all-fold-\d+|fold-\d+",
+    fold=r"\d+",
+    seed=r"\d+",
+    units=r"[\w-]+",
+    pretraining=r"[\w-]+",
+    system=r"[\w-]+",
+    table=r"[\w-]+",
+
+
+rule all:
+    default_target: True
+    input:
+        every_table(),
+        every_figure(),
+
+
+onsuccess:
+    print(f"Tables: {RESULTS}/tables/   Figures: {RESULTS}/figures/")

@@ -1,0 +1,191 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from serflow import artifacts
+from serflow.corpora import COLUMNS, adapters, emodb, read_corpus
+from serflow.errors import UserError
+
+NAMES = ["03a01Wa", "03a02Na", "03b01Wb", "08a01Na", "08a02Wa", "08a02Wc", "10b10Nd"]
+EMODB = os.environ.get("SERFLOW_EMODB")
+
+
+def wav(path, seed=0, seconds=0.2):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * 16000))
+    soundfile.write(path, samples, 16000)
+
+
+def berlin(root, names=NAMES, folder="wav"):
+    for seed, name in enumerate(names):
+        wav(root / folder / f"{name}.wav", seed)
+    return root
+
+
+def test_emodb_names_are_read(tmp_path):
+    utterances, quarantined = read_corpus("emodb", berlin(tmp_path))
+    assert list(utterances) == COLUMNS and list(utterances["utterance"]) == sorted(NAMES)
+    assert quarantined.empty and list(quarantined) == ["file", "reason"]
+    row = utterances.set_index("utterance").loc["10b10Nd"].to_dict()
+    assert np.isnan(row.pop("end"))
+    assert row == {
+        "path": "wav/10b10Nd.wav",
+        "speaker": "10",
+        "gender": "male",
+        "session": "10",
+        "text": "b10",
+        "emotion": "neutral",
+        "start": 0.0,
+        "seconds": 0.2,
+        "sample_rate": 16000,
+        "sha256": artifacts.digest(tmp_path / "wav/10b10Nd.wav"),
+    }
+
+
+def test_emodb_layouts_agree_and_clutter_is_ignored(tmp_path):
+    plain, _ = read_corpus("emodb", berlin(tmp_path / "plain", folder=""))
+    deep = berlin(tmp_path / "deep", reversed(NAMES), "EmoDB/wav")
+    for path in (deep / "EmoDB/wav").iterdir():
+        path.rename(path.with_suffix(".WAV"))
+    for name in ["._03a01Wa.wav", ".DS_Store", "notes.txt"]:
+        (deep / "EmoDB/wav" / name).write_text("clutter")
+    nested, quarantined = read_corpus("emodb", deep)
+    assert quarantined.empty
+    labels = ["utterance", "speaker", "gender", "session", "text", "emotion"]
+    pd.testing.assert_frame_equal(plain[labels], nested[labels])
+
+
+def test_stray_name_and_unknown_letter_are_quarantined(tmp_path):
+    berlin(tmp_path, [*NAMES, "03a01Xa", "take two"])
+    utterances, quarantined = read_corpus("emodb", tmp_path, max_quarantined=0.3)
+    assert list(utterances["utterance"]) == sorted(NAMES)
+    assert quarantined.to_dict("list") == {
+        "file": ["wav/03a01Xa.wav", "wav/take two.wav"],
+        "reason": ["unknown label"] * 2,
+    }
+
+
+def test_unusable_files_are_quarantined_with_their_reasons(tmp_path):
+    berlin(tmp_path)
+    folder = tmp_path / "wav"
+    (folder / "03a05Wa.wav").write_bytes((folder / "03a01Wa.wav").read_bytes())
+    (folder / "08a05Wa.wav").write_bytes((folder / "03a02Na.wav").read_bytes()[:3000])
+    wav(folder / "09a05Wa.wav", seconds=0.05)
+    wav(folder / "09a05Wb.wav", seconds=3)
+    (folder / "09a05Wc.wav").touch()
+    utterances, quarantined = read_corpus("emodb", tmp_path, max_seconds=2, max_quarantined=0.5)
+    assert len(utterances) == len(NAMES)
+    reasons = dict(zip(quarantined["file"].str[4:-4], quarantined["reason"], strict=True))
+    assert reasons.pop("03a05Wa") == "duplicate: the same samples as 03a01Wa"
+    assert {name: reason.partition(":")[0] for name, reason in reasons.items()} == {
+        "08a05Wa": "truncated",
+        "09a05Wa": "too short",
+        "09a05Wb": "too long",
+        "09a05Wc": "empty",
+    }
+
+
+def test_too_many_unusable_files_are_an_error_that_carries_them(tmp_path):
+    berlin(tmp_path)
+    (tmp_path / "wav/03a01Wa.wav").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"1 of 7 .*14\.3%, at most 5\.0% .*mostly empty .*03a01Wa\.wav"
+    ) as error:
+        read_corpus("emodb", tmp_path)
+    assert list(error.value.quarantined["file"]) == ["wav/03a01Wa.wav"]
+    assert len(read_corpus("emodb", tmp_path, max_quarantined=1 / 7)[1]) == 1
+
+
+def two_of_one(root):
+    berlin(root)
+    wav(root / "copy/03a01Wa.wav", 99)
+    return root
+
+
+def stray(root):
+    wav(root / "1.wav")
+    (root / "README").touch()
+    return root
+
+
+BAD = {
+    "root .*nowhere does not exist": ("emodb", lambda root: root / "nowhere"),
+    "is not a folder": ("emodb", lambda root: berlin(root) / "wav/03a01Wa.wav"),
+    "has no root": ("emodb", lambda root: None),
+    "expected WAV files named like wav/03a01Wa.wav, found an empty folder": (
+        "emodb",
+        lambda root: root,
+    ),
+    "nothing labelled .*found 1.wav, README": ("emodb", stray),
+    "copy/03a01Wa.wav and wav/03a01Wa.wav are both utterance '03a01Wa'": ("emodb", two_of_one),
+    "only speaker is '03'": ("emodb", lambda root: berlin(root, NAMES[:3] + ["03a02Nb"])),
+    "class 'neutral' has 1 utterances": (
+        "emodb",
+        lambda root: berlin(root, ["03a01Wa", "08a01Wa", "08a01Na"]),
+    ),
+    "only class is 'anger'": ("emodb", lambda root: berlin(root, ["03a01Wa", "08a01Wa"])),
+    "no corpus 'emo-db' .*known: .*did you mean 'emodb'": ("emo-db", lambda root: root),
+    r"no corpus '\.\./x'": ("../x", lambda root: root),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_bad_corpus_is_one_clear_sentence(tmp_path, sentence):
+    name, build = BAD[sentence]
+    root = build(tmp_path)
+    with pytest.raises(UserError, match=sentence) as error:
+        read_corpus(name, root)
+    assert "\n" not in str(error.value)
+
+
+def test_classes_pick_and_merge_silently(tmp_path):
+    root = berlin(tmp_path, [*NAMES, "03a01Ta", "08a01Tb", "10a01La"])
+    classes = {"loud": ["anger"], "quiet": ["neutral", "sadness"]}
+    utterances, quarantined = read_corpus("emodb", root, classes=classes)
+    assert quarantined.empty
+    assert utterances["emotion"].value_counts().to_dict() == {"quiet": 5, "loud": 4}
+    assert "10a01La" not in set(utterances["utterance"])
+    with pytest.raises(UserError, match="lists label 'angry', but the corpus has anger, boredom, neutral"):
+        read_corpus("emodb", root, classes={"loud": ["angry"], "quiet": ["neutral"]})
+    with pytest.raises(UserError, match="label 'anger' is listed twice"):
+        read_corpus("emodb", root, classes={"loud": ["anger"], "quiet": ["neutral", "anger"]})
+
+
+def test_class_that_quarantine_empties_is_an_error(tmp_path):
+    berlin(tmp_path, [*NAMES, "03a01Ta", "08a01Tb"])
+    for name in ["03a01Ta", "08a01Tb"]:
+        (tmp_path / f"wav/{name}.wav").write_bytes(b"")
+    with pytest.raises(UserError, match="class 'sadness' has 0 utterances"):
+        read_corpus("emodb", tmp_path, max_quarantined=0.5)
+
+
+def test_progress_sees_every_file_once(tmp_path):
+    seen = []
+
+    def progress(files):
+        seen.extend(path for path, _ in files)
+        return files
+
+    read_corpus("emodb", berlin(tmp_path), progress=progress)
+    assert sorted(seen) == [f"wav/{name}.wav" for name in sorted(NAMES)]
+
+
+def test_importing_corpora_does_not_import_torch():
+    code = "import sys, serflow.corpora.emodb, serflow.corpora.table; sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    assert {"emodb", "table"} <= set(adapters())
+
+
+@pytest.mark.skipif(not EMODB, reason="SERFLOW_EMODB does not name the corpus' folder")
+def test_real_emodb_has_its_published_counts():
+    utterances, quarantined = read_corpus("emodb", EMODB)
+    assert quarantined.empty and len(utterances) == emodb.PUBLISHED["utterances"]
+    assert utterances["emotion"].value_counts().to_dict() == emodb.PUBLISHED["emotion"]
+    assert utterances["speaker"].nunique() == emodb.PUBLISHED["speakers"]
+    assert (utterances["sample_rate"] == 16000).all() and 24.7 < utterances["seconds"].sum() / 60 < 24.9

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serflow import frames
+from serflow.errors import UserError
+from serflow.frames import FrameStore, batches_by_length, writing_frames
+
+
+def write(path, arrays, width, **options):
+    with writing_frames(path, width, **options) as writer:
+        for number, array in enumerate(arrays):
+            writer.append(f"u{number}", array)
+    return FrameStore(path)
+
+
+@pytest.mark.parametrize(("width", "dtype"), [(5, "float16"), (0, "int16"), (3, "float32"), (0, "int32")])
+def test_what_is_written_is_read_without_copying_and_across_shards(tmp_path, monkeypatch, width, dtype):
+    monkeypatch.setattr(frames, "VALUES_PER_SHARD", 40)
+    rng = np.random.default_rng(0)
+    shapes = [(length, width) if width else (length,) for length in (7, 1, 20, 0, 13)]
+    arrays = [(rng.normal(size=shape) * 100).astype(dtype) for shape in shapes]
+    store = write(tmp_path / "frames.arrow", arrays, width, dtype=dtype, hop=0.02, made={"by": "test"})
+    assert (store.hop, store.width, store.made) == (0.02, width, {"by": "test"})
+    assert store.lengths.tolist() == [7, 1, 20, 0, 13]
+    for number, array in enumerate(arrays):
+        assert store[number].dtype == dtype
+        assert np.array_equal(store[f"u{number}"], array)
+        assert not store[number].flags.owndata and not store[number].flags.writeable
+
+
+def test_a_store_appears_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "frames.arrow"
+    with pytest.raises(RuntimeError), writing_frames(path, 2) as writer:
+        writer.append("a", np.zeros((3, 2)))
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no arrow file", None])
+def test_something_else_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "frames.arrow"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"frames\.arrow is no frame store"):
+        FrameStore(path)
+
+
+def test_a_truncated_store_is_refused(tmp_path):
+    path = tmp_path / "frames.arrow"
+    write(path, [np.ones((100, 4))], 4)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match="is no frame store"):
+        FrameStore(path)
+
+
+def test_wrong_width_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="width 3"):
+        write(tmp_path / "frames.arrow", [np.zeros((2, 4))], 3)
+
+
+def test_stack_takes_all_or_an_even_sample(tmp_path):
+    arrays = [np.full((length, 2), number) for number, length in enumerate((50, 30, 20))]
+    store = write(tmp_path / "frames.arrow", arrays, 2)
+    assert np.array_equal(store.stack(["u2", "u0"]), np.concatenate([arrays[2], arrays[0]]))
+    sample = store.stack(["u0", "u1", "u2"], most=60, seed=1)
+    assert sample.shape == (60, 2)
+    assert set(np.unique(sample)) == {0, 1, 2}
+    assert np.array_equal(sample, store.stack(["u0", "u1", "u2"], most=60, seed=1))
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(0, 120))
+def test_batches_hold_every_row_once_within_the_budget(lengths, budget):
+    lengths = np.array(lengths, dtype=int)
+    batches = batches_by_length(lengths, budget)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or lengths[batch].max() * len(batch) <= budget for batch in batches)

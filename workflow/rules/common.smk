@@ -1,0 +1,215 @@
+# The checked configuration, and the names of things: which artifact stands where, and who may hear what.
+import re
+
+from serflow import config as configuration
+from serflow.errors import UserError
+from serflow.models import input_features
+from serflow.provenance import code_digest, listing_digest
+
+try:
+    config = configuration.complete(config)
+    configuration.check_root(config)
+except UserError as error:
+    sys.exit(f"serflow: {error}")
+
+CORPUS = config["corpus"]["name"]
+RESULTS = f"results/{CORPUS}"
+LOGS = f"logs/{CORPUS}"
+FOLDS = range(config["folds"]["count"])
+ENCODER_MODULES = ["serflow.models.hubert"]
+
+
+def code(script, *modules):
+    """Digest of the serflow code that a script imports, and of the modules it loads by name: code is an input."""
+    return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py", *modules)
+
+
+def threads_of_a_fold():
+    """Folds run side by side: each gets its share of the cores, so that two cores serve two folds."""
+    return max(1, (workflow.cores or 1) // len(FOLDS))
+
+
+def pool_of(name, fold):
+    """Where a pretraining or clustering of a fold stands: the pool of utterances that it was allowed to hear."""
+    if not config["protocol"]["transductive"]:
+        return f"fold-{fold}"
+    return f"all-fold-{fold}" if configuration.hears_labels(config, name) else "all"
+
+
+def fold_of(pool):
+    """The fold whose fine-tuned systems a pool may use; pool `all` uses none."""
+    return re.search(r"\d+", pool).group()
+
+
+def features_of(name):
+    """What the encoder, pretraining or system `name` reads: audio or fbank frames."""
+    kind = input_features(configuration.origin(config, name))
+    return f"{RESULTS}/corpus/audio.arrow" if kind == "audio" else f"{RESULTS}/features/fbank.arrow"
+
+
+def model_of(name, fold):
+    """The saved model of a pretraining or system in a fold; none for an encoder, which is named in config."""
+    if name in config["pretraining"]:
+        return [f"{RESULTS}/{pool_of(name, fold)}/ssl/{name}/model.safetensors"]
+    if name in config["systems"]:
+        return [f"{RESULTS}/systems/{name}/fold-{fold}/seed-{config['seeds'][0]}/model/model.safetensors"]
+    return []
+
+
+def model_in_pool(name, pool):
+    """`model_of` for what is built inside a pool."""
+    return model_of(name, fold_of(pool) if pool != "all" else FOLDS[0])
+
+
+def start_of(name):
+    """Where an encoder starts that no run made: its `scratch:<size>`, folder or hub id; None for what a run made."""
+    return config["encoders"].get(name)
+
+
+def predictions_of(system):
+    """The predictions of a system, every fold and seed."""
+    pattern = f"{RESULTS}/systems/{system}/fold-{{fold}}/seed-{{seed}}/predictions.parquet"
+    return expand(pattern, fold=FOLDS, seed=config["seeds"])
+
+
+def every_table():
+    """All tables in all their forms, and the numbers that DVC compares."""
+    tables = expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=config["tables"], form=["csv", "md", "tex"])
+    return [*tables, f"{RESULTS}/metrics.json"]
+
+
+def tabled_systems():
+    """Systems that stand in some table, in config's order."""
+    return [name for name in config["systems"] if any(name in table["rows"] for table in config["tables"].values())]
+
+
+def trained_systems():
+    """Tabled systems that have a training curve."""
+    return [name for name in tabled_systems() if "encoder" in config["systems"][name]]
+
+
+def every_figure():
+    """A confusion matrix per tabled system, a training curve per trained one."""
+    matrices = expand(
+        f"{RESULTS}/figures/{{system}}-confusion.{{form}}", system=tabled_systems(), form=["png", "svg"]
+    )
+    curves = expand(f"{RESULTS}/figures/{{system}}-training.{{form}}", system=trained_systems(), form=["png", "svg"])
+    return matrices + curves
+
+
+# What the rules of units.smk read and are told.
+
+
+def embedded_model(wildcards):
+    """The model whose hidden states are clustered, where a run made it."""
+    return model_in_pool(config["units"][wildcards.units]["frames"], wildcards.pool)
+
+
+def embedded_inputs(wildcards):
+    """What that model reads."""
+    return features_of(config["units"][wildcards.units]["frames"])
+
+
+def clustered_frames(wildcards):
+    """What is clustered: MFCC, or an embedding made in this pool."""
+    if config["units"][wildcards.units]["frames"] == "mfcc":
+        return f"{RESULTS}/features/mfcc.arrow"
+    return f"{RESULTS}/{wildcards.pool}/embeddings/{wildcards.units}/frames.arrow"
+
+
+def embedding_settings(wildcards):
+    """The layer that is clustered, and the starting point of an encoder that no run made."""
+    entry = config["units"][wildcards.units]
+    return {"layer": entry["layer"], "start": start_of(entry["frames"]), "seed": config["seeds"][0]}
+
+
+def clustering_settings(wildcards):
+    """How k-means runs."""
+    entry = config["units"][wildcards.units]
+    return {key: entry[key] for key in ("k", "inits", "max_frames")} | {"seed": config["seeds"][0]}
+
+
+# What the rules of pretraining.smk read and are told.
+
+
+def pretraining_start(wildcards):
+    """The pretraining that this one goes on from, where it is not an encoder of config."""
+    return model_in_pool(config["pretraining"][wildcards.pretraining]["start"], wildcards.pool)
+
+
+def pretraining_inputs(wildcards):
+    """What the encoder reads."""
+    return features_of(wildcards.pretraining)
+
+
+def pretraining_labels(wildcards):
+    """The units that it predicts."""
+    return f"{RESULTS}/{wildcards.pool}/units/{config['pretraining'][wildcards.pretraining]['units']}/labels.arrow"
+
+
+def pretraining_settings(wildcards):
+    """Schedule, and what a new head and encoder are made of."""
+    entry = config["pretraining"][wildcards.pretraining]
+    return {
+        "schedule": entry["schedule"],
+        "units": config["units"][entry["units"]]["k"],
+        "start": start_of(entry["start"]),
+        "seed": config["seeds"][0],
+    }
+
+
+# What the rules of systems.smk read and are told.
+
+CLASSICAL_SYSTEMS = [name for name, system in config["systems"].items() if "encoder" not in system]
+TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_SYSTEMS]
+
+
+def system_encoder(wildcards):
+    """The pretraining under the classifier, where it is not an encoder of config."""
+    return model_of(config["systems"][wildcards.system]["encoder"], wildcards.fold)
+
+
+def system_inputs(wildcards):
+    """What the encoder reads."""
+    return features_of(wildcards.system)
+
+
+def system_settings(wildcards):
+    """The system's entry in config without its title, which changes no number."""
+    entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
+    return entry | {"start": start_of(entry.get("encoder")), "selection": config["protocol"]["selection"]}
+
+
+# What the rules of evaluation.smk read and are told.
+
+
+def table_predictions(wildcards):
+    """The predictions of every row of a table."""
+    return [path for system in config["tables"][wildcards.table]["rows"] for path in predictions_of(system)]
+
+
+def table_settings(wildcards):
+    """The table's rows with their titles, and what the notes under it say."""
+    table = config["tables"][wildcards.table]
+    titles = {system: config["systems"][system]["title"] for system in table["rows"]}
+    return {
+        **table,
+        "titles": titles,
+        "folds": config["folds"],
+        "seeds": config["seeds"],
+        "protocol": config["protocol"],
+    }
+
+
+def tabled_predictions():
+    """The predictions of every system that stands in a table."""
+    return [path for system in tabled_systems() for path in predictions_of(system)]
+
+
+def training_histories():
+    """The training curve of every fold and seed of every trained system."""
+    return [
+        path.replace("predictions.parquet", "history.csv")
+        for system in trained_systems()
+        for path in predictions_of(system)
+    ]

@@ -1,0 +1,57 @@
+# A folder of speech -> checked utterances, their audio in one file, and speaker-disjoint folds.
+
+
+rule demo_speech:
+    output:
+        labels=f"{RESULTS}/raw/labels.csv",
+    log:
+        f"{LOGS}/demo_speech.log",
+    conda:
+        "../../envs/features.yaml"
+    params:
+        options=config["corpus"]["options"],
+        code=code("demo_speech"),
+    message:
+        "Synthesising the demo corpus"
+    script:
+        "../scripts/demo_speech.py"
+
+
+rule corpus:
+    input:
+        made=rules.demo_speech.output if config["corpus"]["adapter"] == "demo" and config["root"] is None else [],
+    output:
+        utterances=f"{RESULTS}/corpus/utterances.parquet",
+        quarantine=f"{RESULTS}/corpus/quarantine.csv",
+        audio=f"{RESULTS}/corpus/audio.arrow",
+    log:
+        f"{LOGS}/corpus.log",
+    conda:
+        "../../envs/features.yaml"
+    params:
+        root=config["root"],
+        settings=config["corpus"],
+        files=listing_digest(config["root"]),
+        code=code("corpus", f"serflow.corpora.{config['corpus']['adapter']}"),
+    message:
+        "Reading and checking the corpus"
+    script:
+        "../scripts/corpus.py"
+
+
+rule folds:
+    input:
+        utterances=rules.corpus.output.utterances,
+    output:
+        folds=f"{RESULTS}/corpus/folds.parquet",
+    log:
+        f"{LOGS}/folds.log",
+    conda:
+        "../../envs/features.yaml"
+    params:
+        folds=config["folds"],
+        code=code("folds"),
+    message:
+        "Splitting by speaker"
+    script:
+        "../scripts/folds.py"

@@ -1,0 +1,50 @@
+# Training speakers of a fold -> a system -> predictions for its test speakers.
+
+
+rule classical:
+    input:
+        features=rules.functionals.output.functionals,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        predictions=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/predictions.parquet",
+    log:
+        f"{LOGS}/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.log",
+    wildcard_constraints:
+        system="|".join(CLASSICAL_SYSTEMS) or "none",
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        settings=system_settings,
+        code=code("classical"),
+    message:
+        "Fitting {wildcards.system} (fold {wildcards.fold}, seed {wildcards.seed})"
+    script:
+        "../scripts/classical.py"
+
+
+rule finetune:
+    input:
+        encoder=system_encoder,
+        inputs=system_inputs,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        model=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/model.safetensors",
+        description=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/config.json",
+        history=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/history.csv",
+        predictions=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/predictions.parquet",
+    log:
+        f"{LOGS}/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.log",
+    wildcard_constraints:
+        system="|".join(TRAINED_SYSTEMS) or "none",
+    conda:
+        "../../envs/training.yaml"
+    threads: threads_of_a_fold()
+    params:
+        settings=system_settings,
+        code=code("finetune", *ENCODER_MODULES),
+    message:
+        "Fine-tuning {wildcards.system} (fold {wildcards.fold}, seed {wildcards.seed})"
+    script:
+        "../scripts/finetune.py"

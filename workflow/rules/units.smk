@@ -1,0 +1,45 @@
+# Frames of a pool -> k-means -> a unit label for every frame.
+
+
+rule embed:
+    input:
+        model=embedded_model,
+        inputs=embedded_inputs,
+        folds=rules.folds.output.folds,
+    output:
+        frames=f"{RESULTS}/{{pool}}/embeddings/{{units}}/frames.arrow",
+    log:
+        f"{LOGS}/{{pool}}/embed-{{units}}.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: threads_of_a_fold()
+    params:
+        settings=embedding_settings,
+        code=code("embed", *ENCODER_MODULES),
+    message:
+        "Embedding for units {wildcards.units} ({wildcards.pool})"
+    script:
+        "../scripts/embed.py"
+
+
+rule cluster:
+    input:
+        frames=clustered_frames,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        centroids=f"{RESULTS}/{{pool}}/units/{{units}}/centroids.npy",
+        labels=f"{RESULTS}/{{pool}}/units/{{units}}/labels.arrow",
+        quality=f"{RESULTS}/{{pool}}/units/{{units}}/quality.json",
+    log:
+        f"{LOGS}/{{pool}}/cluster-{{units}}.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: threads_of_a_fold()
+    params:
+        settings=clustering_settings,
+        code=code("cluster"),
+    message:
+        "Clustering units {wildcards.units} ({wildcards.pool})"
+    script:
+        "../scripts/cluster.py"

@@ -1,0 +1,39 @@
+"""Read a corpus, check every file, and keep what is usable as one file of audio."""
+
+from pathlib import Path
+
+from job import job
+from serflow import artifacts, audio
+from serflow.corpora import read_corpus
+from serflow.errors import UserError
+from serflow.frames import writing_frames
+from serflow.progress import say, track
+
+
+def told(items):
+    return track(items, len(items), "checking files")
+
+
+with job(snakemake) as made:
+    settings, made_speech = dict(snakemake.params.settings), snakemake.input.made
+    root = Path(made_speech[0]).parent if made_speech else snakemake.params.root
+    name, adapter, options = settings.pop("name"), settings.pop("adapter"), settings.pop("options")
+    if made_speech:
+        options = {}  # they made the speech; reading it takes none
+    try:
+        utterances, quarantined = read_corpus(adapter, root, progress=told, **settings, **options)
+    except UserError as error:
+        if hasattr(error, "quarantined"):
+            Path(snakemake.output.quarantine).parent.mkdir(parents=True, exist_ok=True)
+            error.quarantined.to_csv(snakemake.output.quarantine + ".refused", index=False)
+        raise
+    with writing_frames(snakemake.output.audio, 0, "int16", 1 / audio.RATE, made) as writer:
+        for row in track(utterances.itertuples(), len(utterances), "converting audio"):
+            writer.append(row.utterance, audio.to_int16(audio.load(Path(root) / row.path, row.start, row.end)))
+    artifacts.write_parquet(snakemake.output.utterances, utterances, made)
+    artifacts.write_text(snakemake.output.quarantine, quarantined.to_csv(index=False))
+    counts = ", ".join(f"{count} {emotion}" for emotion, count in utterances.emotion.value_counts().items())
+    say(
+        f"{name}: {len(utterances)} utterances of {utterances.speaker.nunique()} speakers ({counts}); "
+        f"{len(quarantined)} quarantined"
+    )

@@ -1,0 +1,43 @@
+"""Train a classifier on a fold's training speakers and predict its test speakers."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from job import job
+from serflow.artifacts import replacing, write_json, write_parquet, write_text
+from serflow.batches import Inputs, LabelledBatches, WholeUtterances
+from serflow.folds import labelled_parts
+from serflow.frames import FrameStore
+from serflow.inference import batch_seconds, predict
+from serflow.models import load_encoder
+from serflow.models.classifier import EmotionClassifier
+from serflow.predictions import predictions_frame
+from serflow.training import forget_checkpoints, train, unweighted_accuracy
+
+with job(snakemake) as made:
+    settings, seed = snakemake.params.settings, int(snakemake.wildcards.seed)
+    start = settings["start"] or str(Path(snakemake.input.encoder[0]).parent)
+    utterances = pd.read_parquet(snakemake.input.utterances)
+    parts, classes = labelled_parts(utterances, pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold))
+    model = EmotionClassifier.around(load_encoder(start, seed), classes, settings, seed)
+    inputs = Inputs(FrameStore(snakemake.input.inputs))
+    batches = LabelledBatches(inputs, *parts["train"], settings["schedule"], seed)
+    validation = WholeUtterances(inputs, *parts["validation"], seconds=batch_seconds())
+    folder = Path(snakemake.output.predictions).parent
+    checkpoints = folder / "checkpoints"
+    history = train(
+        model, batches, checkpoints, settings["schedule"], seed, made, validation, unweighted_accuracy,
+        settings["selection"],
+    )  # fmt: skip
+    tested, labels = parts["test"]
+    probabilities, weights = predict(model, inputs, tested, batch_seconds())
+    predictions = predictions_frame(tested, labels, probabilities, classes)
+    if settings["pooling"] == "attention":
+        predictions["frame_weights"] = weights
+    with replacing(folder / "model") as temporary:
+        model.save_pretrained(temporary)
+        write_json(temporary / "made.json", made)
+    write_text(snakemake.output.history, history.to_csv(index=False))
+    write_parquet(snakemake.output.predictions, predictions, made)
+    forget_checkpoints(checkpoints)

@@ -1,0 +1,94 @@
+"""What every job does around its one call: log to its file, tell people, describe what makes its outputs."""
+
+import contextlib
+import errno
+import logging
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from serflow import artifacts
+from serflow.errors import UserError
+from serflow.progress import LINES, say
+
+LAST_LINES = 12
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextlib.contextmanager
+def job(snakemake):
+    """Yield `made`, what decides this job's outputs: settings, digests of code and inputs.
+
+    Everything printed inside goes to the job's log; progress goes to the terminal as well. Bad input ends the job
+    with its one sentence, anything else with the end of the log and where it lies.
+    """
+    log, what = Path(snakemake.log[0]), _title(snakemake)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as file:
+        sys.stdout.flush(), sys.stderr.flush()
+        os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
+        _configure_logging()
+        LINES.stream, LINES.prefix, started = _Both(terminal), f"  {what}: ", time.monotonic()
+        try:
+            yield _made(snakemake)
+        except UserError as error:
+            _give_up(terminal, f"serflow: {error}")
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                _give_up_with_log(terminal, what, log)
+            place = error.filename or Path.cwd()
+            _give_up(
+                terminal,
+                f"serflow: {place} cannot be written ({error.strerror}): free space or rights, run again.",
+            )
+        except Exception:  # noqa: BLE001 whatever it was, its traceback is shown and the job fails
+            _give_up_with_log(terminal, what, log)
+        say(f"done in {time.monotonic() - started:.0f} s")
+
+
+class _Both:
+    """Writes to the terminal and to the job's log."""
+
+    def __init__(self, terminal):
+        self.terminal = terminal
+
+    def write(self, text):
+        sys.stderr.write(text)
+        self.terminal.write(text)
+
+    def flush(self):
+        self.terminal.flush()
+
+
+def _title(snakemake):
+    names = dict(snakemake.wildcards.items())
+    fold = [f"fold {names.pop('fold')}"] if "fold" in names else []
+    seed = [f"seed {names.pop('seed')}"] if "seed" in names else []
+    return " ".join([snakemake.rule.replace("_", " "), *reversed(names.values()), *fold, *seed])
+
+
+def _made(snakemake):
+    settings = {key: value for key, value in snakemake.params.items() if key != "code"}
+    inputs = {str(path): artifacts.digest(path) for path in snakemake.input}
+    return {"rule": snakemake.rule, "settings": settings, "inputs": inputs, "code": snakemake.params.code}
+
+
+def _configure_logging():
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s", force=True)
+
+
+def _give_up(terminal, sentence):
+    print(sentence, file=sys.stderr)
+    print(sentence, file=terminal)
+    sys.exit(1)
+
+
+def _give_up_with_log(terminal, what, log):
+    traceback.print_exc()
+    sys.stderr.flush()
+    lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    print(f"serflow: {what} failed. The last lines of its log {log}:", *lines, sep="\n  | ", file=terminal)
+    sys.exit(1)

@@ -1,0 +1,64 @@
+"""Whole files or none: what a stage writes appears under its name only when it is complete."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    The temporary may become a file or a folder. A block that fails leaves neither.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, content):
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def write_parquet(path, frame, made=None):
+    """Write a pandas frame; `made` (a JSON-able dict: what produced it) goes into the schema's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**table.schema.metadata, b"made": encode(made)})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def encode(made):
+    """What produced an artifact, as the bytes of canonical JSON."""
+    return json.dumps(made or {}, sort_keys=True).encode()
+
+
+def digest(path):
+    """SHA-256 of a file, or of the names and contents of all files below a folder."""
+    path = Path(path)
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    lines = (f"{p.relative_to(path).as_posix()} {digest(p)}\n" for p in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,147 @@
+"""Audio files in, samples out: decode with every fault named, mix down, resample."""
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+
+import numpy as np
+import soundfile
+
+RATE = 16000  # Hz, of everything that leaves `load`
+TOLERANCE = 0.1  # s that a header or a segment's end may overstate: writers and annotators round (ours)
+STREAMED = 0x7FFF0000  # bytes: sizes from here on are what encoders write when they cannot know the length
+LARGEST_RATIO = 2000  # torchaudio's kernel grows with rate / gcd(rate, RATE): 44099 Hz would take 12 GB
+
+
+class AudioFault(ValueError):
+    """Why a recording cannot be used, as `kind: detail`."""
+
+
+def decode(path, start=0.0, end=None):
+    """Samples float32 [n, channels] and rate in Hz, from `start` to `end` (seconds; None or NaN: file's end).
+
+    Raises AudioFault: missing, unreadable, empty, unsupported rate, truncated, outside (the file), too short,
+    not finite, silent, overdriven.
+    """
+    with _opened(path) as file:
+        return _read(file, start, end), file.samplerate
+
+
+def load(path, start=0.0, end=None):
+    """Samples float32 [n], 16 kHz, the mean of the channels. Raises AudioFault."""
+    samples, rate = decode(path, start, end)
+    samples = samples.mean(axis=1)
+    if rate == RATE:
+        return samples
+    import torch
+    from torchaudio.functional import resample
+
+    return resample(torch.from_numpy(samples), rate, RATE).numpy()
+
+
+def to_int16(samples):
+    """Float samples in [-1, 1) as int16: exact for what was decoded from 16 bits, clipped beyond."""
+    return np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def from_int16(samples):
+    """What `to_int16` stored, as float32 in [-1, 1)."""
+    return samples.astype(np.float32) / 32768.0
+
+
+def inspect(path, spans=((0.0, None),), min_seconds=0.0, max_seconds=math.inf):
+    """One entry for each (start, end) in `spans`, the file being opened once: an AudioFault, not raised, or
+    a dict of seconds, sample_rate and channels (as stored) and digest (SHA-256 of the decoded samples).
+    """
+    try:
+        with _opened(path) as file:
+            return [_inspect(file, start, end, min_seconds, max_seconds) for start, end in spans]
+    except AudioFault as fault:
+        return [fault] * len(spans)
+
+
+def _inspect(file, start, end, min_seconds, max_seconds):
+    try:
+        samples = _read(file, start, end, min_seconds, max_seconds)
+    except AudioFault as fault:
+        return fault
+    rate, channels = file.samplerate, file.channels
+    digest = hashlib.sha256(f"{rate} {channels} ".encode() + samples.tobytes()).hexdigest()
+    return {"seconds": len(samples) / rate, "sample_rate": rate, "channels": channels, "digest": digest}
+
+
+@contextlib.contextmanager
+def _opened(path):
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise AudioFault("missing: no such file")
+    if os.path.getsize(path) == 0:
+        raise AudioFault("empty: 0 bytes")
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioFault(f"unreadable: {error.error_string}") from error
+    except TypeError as error:  # what soundfile makes of the suffix .raw
+        raise AudioFault("unreadable: no header that tells rate and channels") from error
+    with file:
+        if file.format == "OGG" and not _last_page_complete(path):
+            raise AudioFault("truncated: the Ogg stream lacks its last page")
+        if file.frames == 0:
+            raise AudioFault("empty: a header without samples")
+        if file.samplerate // math.gcd(file.samplerate, RATE) > LARGEST_RATIO:
+            raise AudioFault(f"unsupported rate: {file.samplerate} Hz")
+        promised = file.frames * _overstated(file.extra_info)
+        if promised - file.frames > TOLERANCE * file.samplerate:
+            there, promised = file.frames / file.samplerate, promised / file.samplerate
+            raise AudioFault(f"truncated: the header promises {promised:.2f} s, {there:.2f} s are there")
+        yield file
+
+
+def _overstated(log):
+    """Promised over present bytes: libsndfile only logs that a WAV, AIFF or AU is shorter than it says."""
+    found = re.search(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    promised, present = map(int, found.groups()) if found else (1, 1)
+    return promised / present if promised < STREAMED and present else 1.0
+
+
+def _last_page_complete(path):
+    """Whether an Ogg file's last page is whole and marked as the stream's end (RFC 3533, section 6)."""
+    with open(path, "rb") as file:
+        file.seek(max(os.path.getsize(path) - 65536, 0))
+        tail = file.read()
+    page = tail[max(tail.rfind(b"OggS"), 0) :]
+    lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    return bool(lacing) and bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(lacing)
+
+
+def _read(file, start, end, min_seconds=0.0, max_seconds=math.inf):
+    rate, length = file.samplerate, file.frames / file.samplerate
+    to_end = end is None or math.isnan(end)
+    if start >= length or (not to_end and end > length + TOLERANCE):
+        ends = "" if to_end else f" to {end:g} s"
+        raise AudioFault(f"outside: from {start:g} s{ends} of a file of {length:.2f} s")
+    first = round(start * rate)
+    wanted = (file.frames if to_end else min(round(end * rate), file.frames)) - first
+    # Told from the header, so that hours of audio are not decoded to learn that they are too long.
+    if wanted < max(min_seconds * rate, 1):
+        raise AudioFault(f"too short: {wanted / rate:.3f} s, at least {min_seconds:g} s is needed")
+    if wanted > max_seconds * rate:
+        raise AudioFault(f"too long: {wanted / rate:.1f} s, at most {max_seconds:g} s is allowed")
+    try:
+        file.seek(first)
+        samples = file.read(wanted, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioFault("truncated: decoding stops before the end") from error
+    if wanted - len(samples) > TOLERANCE * rate:
+        raise AudioFault(f"truncated: {wanted / rate:.2f} s promised, {len(samples) / rate:.2f} s decoded")
+    if not np.isfinite(samples).all():
+        raise AudioFault("not finite: NaN or infinite samples")
+    mono = samples.mean(axis=1)  # what will be heard: opposite channels cancel
+    peak = float(np.abs(mono).max())
+    if peak < 2**-15 or np.ptp(mono) == 0:
+        raise AudioFault("silent: every sample is the same or below one 16-bit step")
+    if peak > 2:  # lossy codecs overshoot 1 a little; floats on the int16 scale would be clipped to noise
+        raise AudioFault(f"overdriven: float samples reach {peak:g}, full scale is 1")
+    return samples

@@ -1,0 +1,31 @@
+"""The baselines that need no network: the majority class, and a linear SVM on eGeMAPS functionals."""
+
+import numpy as np
+
+
+def majority(features, labels, test_features, classes):
+    """Probabilities `[test, classes]`: each class' share of the training labels. Source: METHODS 0."""
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    return np.tile(shares, (len(test_features), 1))
+
+
+def svm(features, labels, test_features, classes, C=0.01):
+    """Linear SVM on functionals standardised over the training utterances; classes weigh the same.
+
+    `features` `[N, 88]`, `labels` int `[N]`, `test_features` `[M, 88]` -> softmax of decision values `[M, classes]`.
+    C is fixed beforehand (METHODS 9). Source: METHODS 0.
+    """
+    from scipy.special import softmax
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    machine = SVC(kernel="linear", C=C, class_weight="balanced", decision_function_shape="ovr")
+    pipeline = make_pipeline(StandardScaler(), machine).fit(features, labels)
+    decision = pipeline.decision_function(test_features)
+    if decision.ndim == 1:  # two classes: one column
+        decision = np.stack([-decision, decision], axis=1)
+    return softmax(decision, axis=1)
+
+
+CLASSICAL = {"majority": majority, "svm": svm}

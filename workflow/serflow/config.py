@@ -1,0 +1,167 @@
+"""The configuration: checked against its schema, defaults filled in, names that must exist looked up."""
+
+import copy
+import difflib
+from functools import cache
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from serflow.errors import UserError
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+CLASSICAL = ("majority", "svm")  # methods that need no encoder
+
+
+@cache
+def schema():
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def complete(config):
+    """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
+    config = copy.deepcopy(dict(config))
+    _fill(config, schema())
+    for name in ("pretraining", "systems"):
+        _fill_schedules(config, name)
+    error = next(iter(sorted(Draft202012Validator(schema()).iter_errors(config), key=_depth)), None)
+    if error is not None:
+        raise UserError(_sentence(error))
+    _check_names(config)
+    return config
+
+
+def _fill(values, description):
+    for key, inner in description.get("properties", {}).items():
+        if isinstance(values, dict):
+            if "default" in inner:
+                values.setdefault(key, copy.deepcopy(inner["default"]))
+            if key in values:
+                _fill(values[key], inner)
+    entries = description.get("additionalProperties")
+    if isinstance(entries, dict) and isinstance(values, dict):
+        for entry in values.values():
+            _fill(entry, entries)
+
+
+def _fill_schedules(config, section):
+    """Give every entry its whole schedule: the section's common one with the entry's differences."""
+    common = "pretraining_schedule" if section == "pretraining" else "finetuning_schedule"
+    for name, entry in config[section].items() if isinstance(config[section], dict) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("schedule"), dict) and isinstance(config[common], dict):
+            for key in entry["schedule"]:
+                _known(key, schema()["properties"][common]["properties"], f"{section}.{name}.schedule")
+            entry["schedule"] = {**config[common], **entry["schedule"]}
+            validator = Draft202012Validator(schema()["properties"][common])
+            for error in validator.iter_errors(entry["schedule"]):
+                raise UserError(_sentence(error, f"{section}.{name}.schedule"))
+
+
+def _depth(error):
+    return len(error.absolute_path), list(map(str, error.absolute_path))
+
+
+def _sentence(error, prefix=""):
+    where = ".".join([prefix, *map(str, error.absolute_path)] if prefix else map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and error.schema["additionalProperties"] is False:
+        known = error.schema["properties"]
+        unknown = sorted(set(error.instance) - set(known))[0]
+        return f"config: {_unknown(unknown, known, where)}"
+    if error.validator == "required":
+        return f"config: {where} lacks the key {error.message.split(' is ')[0]}: add it."
+    return f"config: {where or 'the file'} is wrong: {error.message}; config/README.md describes every key."
+
+
+def _unknown(name, known, where):
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}."
+    return f"there is no key '{name}' in {where or 'the configuration'}: {hint}"
+
+
+def _known(name, known, where):
+    if name not in known:
+        raise UserError(f"config: {_unknown(name, known, where)}")
+
+
+def _check_names(config):
+    encoders, pretraining, systems = config["encoders"], config["pretraining"], config["systems"]
+    for taken in sorted((set(encoders) & set(pretraining)) | (set(systems) & (set(encoders) | set(pretraining)))):
+        raise UserError(
+            f"config: the name '{taken}' is given twice among encoders, pretraining and systems: rename one."
+        )
+    for section in ("encoders", "units", "pretraining", "systems", "tables"):
+        for name in config[section]:
+            if not str(name).replace("-", "").replace("_", "").isalnum():
+                raise UserError(
+                    f"config: {section}.{name} has a name that cannot be a folder: use letters, digits, - and _."
+                )
+    learned = {name: system for name, system in systems.items() if system["method"] not in CLASSICAL}
+    for name, entry in config["units"].items():
+        _named(entry["frames"], {"mfcc": 0} | encoders | pretraining | learned, f"units.{name}.frames")
+    for name, entry in pretraining.items():
+        _named(entry["start"], encoders | pretraining, f"pretraining.{name}.start")
+        _named(entry["units"], config["units"], f"pretraining.{name}.units")
+    for name, entry in learned.items():
+        if "encoder" not in entry:
+            raise UserError(
+                f"config: systems.{name} lacks the key 'encoder': name an entry of encoders or pretraining."
+            )
+        _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
+    for name, table in config["tables"].items():
+        for system, baseline in table["rows"].items():
+            _named(system, systems, f"tables.{name}.rows")
+            if baseline is not None:
+                _named(baseline, table["rows"], f"tables.{name}.rows.{system}")
+    _check_cycles(config)
+
+
+def _named(name, known, where):
+    if name not in known:
+        close = difflib.get_close_matches(str(name), list(known), n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(map(str, known))}."
+        raise UserError(f"config: {where} names '{name}', which is not defined: {hint}")
+
+
+def _check_cycles(config):
+    def visit(name, path):
+        if name in path:
+            raise UserError(f"config: {' -> '.join([*path[path.index(name) :], name])} goes in a circle: break it.")
+        for parent in needs(config, name):
+            visit(parent, [*path, name])
+
+    for name in [*config["pretraining"], *config["systems"]]:
+        visit(name, [])
+
+
+def check_root(config):
+    """UserError unless the corpus' folder is there, or the demo corpus will make its own."""
+    root, adapter = config["root"], config["corpus"]["adapter"]
+    if root is None and adapter != "demo":
+        raise UserError(f"config: root is not set: name the folder of corpus {adapter}, as in --config root=<folder>.")
+    if root is not None and not Path(root).is_dir():
+        raise UserError(f"config: root is '{root}', which is no folder: name the folder that holds the corpus.")
+
+
+def needs(config, name):
+    """The encoders, pretrainings and systems that the pretraining or system `name` is built from, directly."""
+    if name in config["pretraining"]:
+        entry = config["pretraining"][name]
+        return [source for source in (entry["start"], config["units"][entry["units"]]["frames"]) if source != "mfcc"]
+    return [config["systems"][name]["encoder"]] if "encoder" in config["systems"].get(name, {}) else []
+
+
+def origin(config, name):
+    """The starting point, `scratch:<size>`, folder or hub id, that an encoder, pretraining or system goes back to."""
+    while name not in config["encoders"]:
+        name = (
+            config["pretraining"][name]["start"]
+            if name in config["pretraining"]
+            else config["systems"][name]["encoder"]
+        )
+    return config["encoders"][name]
+
+
+def hears_labels(config, name):
+    """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
+    return name in config["systems"] or any(hears_labels(config, source) for source in needs(config, name))

@@ -1,0 +1,106 @@
+"""Confusion matrices and training curves: the same numbers give the same bytes."""
+
+from itertools import cycle
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from serflow.artifacts import replacing
+from serflow.errors import UserError
+
+INK, MUTED, GRID = "#1f2933", "#667380", "#e4e8ec"
+SERIES = ["#1f6fb2", "#d9722b", "#2f8f6b", "#8a5cb8"]
+SHADES = LinearSegmentedColormap.from_list("shades", ["#f5f8fb", "#a9cbe6", "#1f6fb2", "#0d3b66"])
+STYLE = {
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "savefig.dpi": 160,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.15,
+    "svg.hashsalt": "serflow",
+}
+FORMATS = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
+
+
+@matplotlib.rc_context(STYLE)
+def confusion_matrix(confusion, classes, title):
+    """`[C, C]` counts, rows true: each cell the share of its row in %, with the count below; a Figure."""
+    confusion = np.asarray(confusion)
+    totals = confusion.sum(1, keepdims=True)
+    shares = np.divide(100 * confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)
+    side = 0.72 * len(classes)
+    figure = Figure(figsize=(side + 1.5, side + 1.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap=SHADES, vmin=0, vmax=100)
+    for (row, column), share in np.ndenumerate(shares):
+        color = "white" if share > 50 else INK
+        axes.text(column, row - 0.06, f"{share:.0f}", color=color, ha="center", va="center", fontsize=12)
+        count = f"{confusion[row, column]:g}"
+        axes.text(column, row + 0.28, count, color=color, ha="center", va="center", fontsize=7, alpha=0.75)
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, classes, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, classes)
+    axes.set_xticks(np.arange(0.5, len(classes) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, len(classes) - 1), minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted emotion (% of the row, count below)")
+    axes.set_ylabel("true emotion")
+    axes.set_title(title, fontsize=12, fontweight="bold", pad=10)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def training_curves(history, title):
+    """One panel a measure (last word of `quantity`: loss, UA), one colour a part (train, validation).
+
+    history: frame of fold, seed, step, quantity, value. Thin: one line a fold and seed. Bold: their mean over
+    the steps that all of them reached (between its own steps, a run is interpolated).
+    """
+    names = [quantity.rpartition(" ") for quantity in sorted(history["quantity"].unique())]
+    parts, measures = (list(dict.fromkeys(name[end] for name in names)) for end in (0, 2))
+    figure = Figure(figsize=(0.5 + 4.2 * len(measures), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    for axes, measure in zip(panels, measures, strict=True):
+        for part, color in zip(parts, cycle(SERIES)):
+            runs = history[history["quantity"] == f"{part} {measure}".strip()]
+            runs = runs.pivot(index="step", columns=["fold", "seed"], values="value").sort_index()
+            if runs.empty:
+                continue
+            for run in runs:
+                axes.plot(runs[run].dropna(), color=color, linewidth=0.7, alpha=0.35)
+            mean = runs.interpolate("index", limit_area="inside").dropna().mean(axis=1)
+            axes.plot(mean, color=color, linewidth=2.4, label=part or measure, solid_capstyle="round")
+        axes.set_title(measure, color=INK)
+        axes.set_xlabel("step")
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+        axes.margins(x=0.02)
+        axes.legend(frameon=False)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def save(figure, path):
+    """Write a figure as PNG or SVG, whichever the suffix says, with no date or version in it."""
+    suffix = Path(path).suffix
+    if suffix not in FORMATS:
+        raise UserError(f"{path}: a figure is saved as .png or .svg, not {suffix or 'without a suffix'!r}")
+    with replacing(path) as temporary, matplotlib.rc_context(STYLE):
+        figure.savefig(temporary, format=suffix[1:], metadata=FORMATS[suffix])

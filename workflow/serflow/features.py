@@ -1,0 +1,53 @@
+"""Acoustic features of one utterance: fbank, MFCC, and eGeMAPS functionals."""
+
+import functools
+
+import numpy as np
+
+from serflow.audio import RATE
+
+HOP = 0.01  # seconds between frames of fbank and MFCC
+WIDTHS = {"fbank": 80, "mfcc": 39}
+
+
+def fbank(samples):
+    """80 log-mel filterbank energies, 25 ms windows every 10 ms, normalised over the utterance.
+
+    `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 80]` float32. Source: METHODS 2, after s3prl.
+    """
+    from torchaudio.compliance.kaldi import fbank
+
+    energies = fbank(_waveform(samples), num_mel_bins=WIDTHS["fbank"], dither=0.0, sample_frequency=RATE).numpy()
+    return (energies - energies.mean(0)) / (energies.std(0) + 1e-10)
+
+
+def mfcc(samples):
+    """13 MFCC with first and second differences, as HuBERT's first iteration clusters them (Hsu et al. 2021, IV-B).
+
+    `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 39]` float32.
+    """
+    import torch
+    from torchaudio.compliance.kaldi import mfcc
+    from torchaudio.functional import compute_deltas
+
+    static = mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE).T
+    delta = compute_deltas(static)
+    return torch.cat([static, delta, compute_deltas(delta)]).T.numpy()
+
+
+def functionals(samples):
+    """88 eGeMAPSv02 functionals of the utterance (Eyben et al. 2016), a one-row pandas frame."""
+    return _egemaps().process_signal(samples, RATE).reset_index(drop=True)
+
+
+def _waveform(samples):
+    import torch
+
+    return torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
+
+
+@functools.cache
+def _egemaps():
+    import opensmile
+
+    return opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)

@@ -1,0 +1,129 @@
+"""The frame store: ragged arrays, one row an utterance, in one memory-mapped Arrow IPC file.
+
+Audio `[N]`, features and embeddings `[T, D]` and unit labels `[T]` all live in this form.
+"""
+
+import contextlib
+import json
+
+import numpy as np
+import pyarrow as pa
+
+from serflow.artifacts import encode, replacing
+from serflow.errors import UserError
+
+VALUES_PER_SHARD = 8_000_000  # a record batch of about 16 MB in float16: what a writer holds in memory
+
+
+class FrameWriter:
+    """Appends utterances to an open store; `writing_frames` makes one."""
+
+    def __init__(self, sink, width, dtype, hop, made):
+        self.width, self.dtype = width, np.dtype(dtype)
+        metadata = {"width": str(width), "hop": repr(hop), "made": encode(made)}
+        values = pa.large_list(pa.from_numpy_dtype(self.dtype))
+        self.schema = pa.schema([("utterance", pa.string()), ("frames", values)], metadata=metadata)
+        self.file = pa.ipc.new_file(sink, self.schema)
+        self.utterances, self.arrays, self.pending = [], [], 0
+
+    def append(self, utterance, frames):
+        """Add `frames`, `[T, width]` (or `[T]` where width is 0), under the name `utterance`."""
+        frames = np.ascontiguousarray(frames, dtype=self.dtype)
+        if frames.shape[1:] != ((self.width,) if self.width else ()):
+            raise ValueError(f"{utterance}: frames of shape {frames.shape} in a store of width {self.width}")
+        self.utterances.append(utterance)
+        self.arrays.append(frames.reshape(-1))
+        self.pending += frames.size
+        if self.pending >= VALUES_PER_SHARD:
+            self.flush()
+
+    def flush(self):
+        """Write what is pending as one shard (an Arrow record batch)."""
+        if not self.utterances:
+            return
+        offsets = np.cumsum([0, *map(len, self.arrays)])
+        values = pa.LargeListArray.from_arrays(offsets, np.concatenate(self.arrays))
+        self.file.write_batch(pa.record_batch([pa.array(self.utterances), values], schema=self.schema))
+        self.utterances, self.arrays, self.pending = [], [], 0
+
+
+@contextlib.contextmanager
+def writing_frames(path, width, dtype="float16", hop=0.01, made=None):
+    """Yield a `FrameWriter`; `path` appears when the block ends without an error.
+
+    `width` is D of frames `[T, D]`, or 0 for `[T]`; `hop` is the step between frames in seconds.
+    """
+    with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
+        writer = FrameWriter(sink, width, dtype, hop, made)
+        yield writer
+        writer.flush()
+        writer.file.close()
+
+
+class FrameStore:
+    """Reads a store without copying: `store[i]` and `store["utterance"]` are views of the mapped file."""
+
+    def __init__(self, path):
+        try:
+            with pa.memory_map(str(path)) as source:
+                file = pa.ipc.open_file(source)
+                shards = [file.get_batch(i) for i in range(file.num_record_batches)]
+            metadata = {key.decode(): value.decode() for key, value in file.schema.metadata.items()}
+            self.width, self.hop = int(metadata["width"]), float(metadata["hop"])
+        except (OSError, pa.ArrowInvalid, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is no frame store ({error}): delete it and run again.") from error
+        self.made = json.loads(metadata["made"])
+        self.utterances, self._rows = [], []
+        for shard in shards:
+            values = shard.column("frames").values.to_numpy(zero_copy_only=True)
+            offsets = shard.column("frames").offsets.to_numpy(zero_copy_only=True)
+            self.utterances += shard.column("utterance").to_pylist()
+            self._rows += [(values, start, end) for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+        self._index = {utterance: row for row, utterance in enumerate(self.utterances)}
+
+    def __len__(self):
+        return len(self.utterances)
+
+    def __getitem__(self, row):
+        values, start, end = self._rows[self._index[row] if isinstance(row, str) else row]
+        return values[start:end].reshape(-1, self.width) if self.width else values[start:end]
+
+    @property
+    def lengths(self):
+        """Frames per utterance, int64 `[utterances]`."""
+        return np.array([end - start for _, start, end in self._rows], dtype=np.int64) // max(self.width, 1)
+
+    def rows(self, utterances):
+        """Row numbers of the named utterances; KeyError for one that is not there."""
+        return np.array([self._index[utterance] for utterance in utterances], dtype=np.int64)
+
+    def stack(self, utterances, most=None, seed=0):
+        """All frames of the named utterances, `[frames, D]` float32; at most `most` of them, drawn evenly at random.
+
+        Rows are drawn utterance by utterance, so memory holds only what is returned.
+        """
+        lengths = self.lengths[self.rows(utterances)]
+        total = int(lengths.sum())
+        chosen = np.arange(total)
+        if most and total > most:
+            chosen = np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
+        stacked = np.empty((len(chosen), self.width), dtype=np.float32)
+        ends = np.cumsum(lengths)
+        cuts = np.searchsorted(chosen, np.concatenate([[0], ends]))
+        for utterance, first, low, high in zip(utterances, ends - lengths, cuts[:-1], cuts[1:], strict=True):
+            stacked[low:high] = self[utterance][chosen[low:high] - first]
+        return stacked
+
+
+def batches_by_length(lengths, budget):
+    """Split rows into batches of similar length: longest times count is at most `budget` (or a batch of one).
+
+    `lengths` `[rows]` and `budget` in the same unit. Returns a list of row-number arrays, shortest first.
+    """
+    batches, batch = [], []
+    for row in np.argsort(lengths, kind="stable"):
+        if batch and lengths[row] * (len(batch) + 1) > budget:
+            batches.append(np.array(batch))
+            batch = []
+        batch.append(row)
+    return [*batches, np.array(batch)] if batch else batches

@@ -1,0 +1,44 @@
+"""Trained model -> frames or predictions. Evaluation mode, no masking, padded batches that equal one by one."""
+
+import numpy as np
+import torch
+
+from serflow.batches import WholeUtterances
+from serflow.progress import track
+
+
+def embed(encoder, inputs, utterances, layer, seconds, what="embedding"):
+    """Yield `(utterance, frames [T, D] float32)` of hidden state `layer` (0 = input of the first layer), in
+    length order."""
+    for rows, batch, _ in _evaluate(encoder, inputs, utterances, seconds, what):
+        frames = encoder(**batch, last_layer=layer)
+        hidden = frames.hidden_states[layer].float().cpu().numpy()
+        for row, states, length in zip(rows, hidden, frames.lengths.tolist(), strict=True):
+            yield utterances[row], states[:length]
+
+
+def predict(model, inputs, utterances, seconds, what="prediction"):
+    """Class probabilities `[utterances, classes]` float32, and each utterance's frame weights `[T]`."""
+    probabilities, weights = [None] * len(utterances), [None] * len(utterances)
+    for rows, batch, tokens in _evaluate(model, inputs, utterances, seconds, what):
+        output = model(**batch)
+        scores = output.logits.float().softmax(-1).cpu().numpy()
+        for row, score, weight, length in zip(rows, scores, output.frame_weights, tokens, strict=True):
+            probabilities[row], weights[row] = score, weight[:length].float().cpu().numpy()
+    return np.stack(probabilities), weights
+
+
+def batch_seconds():
+    """Audio a batch that is fastest: on CPU one by one in length order, on GPU large batches."""
+    return 600.0 if torch.cuda.is_available() else 0.0
+
+
+def _evaluate(model, inputs, utterances, seconds, what):
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(device).eval()
+    batches = WholeUtterances(inputs, utterances, seconds=seconds)
+    with torch.inference_mode():
+        for number in track(range(len(batches)), len(batches), what):
+            rows = batches.plan[number]
+            batch = {name: values.to(device) for name, values in batches[number].items()}
+            yield rows, batch, inputs.tokens(batches.rows[rows])

@@ -1,0 +1,102 @@
+"""The one head of every encoder: layers -> pooling -> linear -> emotion."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from serflow.models import CLASSIFIER, encoder_class
+from serflow.models.pooling import POOLINGS
+
+
+class EmotionClassifierConfig(PreTrainedConfig):
+    """`encoder`: the encoder's own config as a dict; `pooling`: a key of `POOLINGS`; `layers`: `last` or `weighted`
+    (a learned weighted sum over all layers); `frozen`: `nothing`, `front-end` or `encoder`."""
+
+    model_type = CLASSIFIER
+
+    encoder: dict | None = None
+    pooling: str = "mean"
+    layers: str = "last"
+    frozen: str = "nothing"
+    keys_to_ignore_at_inference = ["frame_weights"]
+
+
+@dataclass
+class EmotionOutput(ModelOutput):
+    """`loss`: scalar; `logits` `[B, classes]`; `frame_weights` `[B, T]`: each frame's share of the utterance."""
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    frame_weights: torch.Tensor | None = None
+
+
+class EmotionClassifier(PreTrainedModel):
+    """An encoder under a pooled linear head (METHODS 4 downstream, 5.4)."""
+
+    config_class = EmotionClassifierConfig
+    main_input_name = "input_values"
+
+    def __init__(self, config, encoder=None):
+        super().__init__(config)
+        self.encoder = encoder if encoder is not None else _build(config.encoder)
+        width = self.encoder.config.hidden_size
+        self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
+        self.pooling = POOLINGS[config.pooling](width)
+        self.classify = nn.Linear(width * self.pooling.factor, config.num_labels)
+        self.layer_weights.requires_grad_(config.layers == "weighted")
+        self._freeze()
+        self.post_init()
+
+    @classmethod
+    def around(cls, encoder, classes, settings, seed):
+        """A new head on `encoder`: `classes` names, `settings` with `pooling, layers, frozen`."""
+        torch.manual_seed(seed)
+        named = {
+            "id2label": dict(enumerate(classes)),
+            "label2id": {name: i for i, name in enumerate(classes)},
+        }
+        chosen = {key: settings[key] for key in ("pooling", "layers", "frozen")}
+        return cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
+
+    def _init_weights(self, module):
+        if module in (self.classify, getattr(self.pooling, "score", None)):
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def _freeze(self):
+        if self.config.frozen == "encoder":
+            self.encoder.requires_grad_(False)
+        elif self.config.frozen == "front-end":
+            self.encoder.feature_extractor.requires_grad_(False)
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.config.frozen == "encoder":
+            self.encoder.eval()  # a frozen encoder has no dropout either
+        return self
+
+    def forward(self, input_values, lengths, labels=None):
+        """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `labels` `[B]` -> `EmotionOutput`."""
+        frames = self.encoder(input_values, lengths)
+        hidden = frames.hidden_states[-1]
+        if self.config.layers == "weighted":
+            shares = self.layer_weights.softmax(0)
+            hidden = sum(share * states for share, states in zip(shares, frames.hidden_states, strict=True))
+        valid = torch.arange(hidden.shape[1], device=hidden.device) < frames.lengths[:, None]
+        pooled, weights = self.pooling(hidden, valid)
+        logits = self.classify(pooled)
+        loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
+        return EmotionOutput(loss, logits, weights)
+
+
+def _build(config):
+    kind = AutoConfig.for_model(**config)
+    return encoder_class(kind.model_type)(kind)
+
+
+AutoConfig.register(EmotionClassifierConfig.model_type, EmotionClassifierConfig)
+AutoModel.register(EmotionClassifierConfig, EmotionClassifier)

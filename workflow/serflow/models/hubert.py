@@ -1,0 +1,219 @@
+"""HuBERT (Hsu et al. 2021, arXiv 2106.07447): encoder with two front-ends, and the masked-prediction head.
+
+Shapes: B utterances, N samples, F frames of 10 ms, T tokens of 20 ms, D hidden size, K units.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, HubertConfig, HubertModel
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder, HubertPreTrainedModel
+from transformers.utils import ModelOutput
+
+from serflow.models import encoder_class
+
+
+class MelHubertConfig(HubertConfig):
+    """HuBERT on stacked log-mel frames in place of the waveform (Lin et al. 2022, arXiv 2211.09944; sizes ours)."""
+
+    model_type = "mel_hubert"
+    mel_bins: int = 80
+    stack: int = 2
+
+
+def _mel(**sizes):
+    # One linear layer reads the stacked bins: `conv_dim` is what HubertFeatureProjection takes its input width from.
+    shape = {"conv_dim": (160,), "conv_kernel": (400,), "conv_stride": (320,), "num_conv_pos_embeddings": 32}
+    return MelHubertConfig(**shape, layerdrop=0.0, **sizes)
+
+
+def _wave(channels, **sizes):
+    return HubertConfig(conv_dim=(channels,) * 7, num_conv_pos_embeddings=32, layerdrop=0.0, **sizes)
+
+
+TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+SMALL = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 512}
+MEDIUM = {"hidden_size": 256, "num_hidden_layers": 5, "num_attention_heads": 4, "intermediate_size": 1024}
+SIZES = {  # what `scratch:<size>` may name; base is the paper's, the others are ours
+    "mel-tiny": lambda: _mel(**TINY, num_conv_pos_embedding_groups=4),
+    "mel-small": lambda: _mel(**SMALL),
+    "mel-medium": lambda: _mel(**MEDIUM),
+    "wave-tiny": lambda: _wave(32, **TINY, num_conv_pos_embedding_groups=4),
+    "wave-small": lambda: _wave(64, **SMALL),
+    "wave-medium": lambda: _wave(128, **MEDIUM),
+    "wave-base": HubertConfig,
+}
+
+
+class WaveFrontEnd(HubertFeatureEncoder):
+    """The convolutional front-end, whose first norm uses an utterance's own length instead of the padded one."""
+
+    def forward(self, input_values, lengths=None):
+        """`[B, N]`, valid samples `[B]` or None (all) -> `[B, C, T]`."""
+        hidden = input_values[:, None]
+        for layer in self.conv_layers:
+            if lengths is not None and isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
+                hidden = layer.conv(hidden)
+                frames = (lengths - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+                hidden = layer.activation(_norm_over_valid(hidden, layer.layer_norm, frames))
+            else:
+                hidden = layer(hidden)
+        return hidden
+
+
+def _norm_over_valid(hidden, norm, frames):
+    """`nn.GroupNorm` with a group a channel, statistics over the first `frames` `[B]` of `hidden` `[B, C, T]`."""
+    valid = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]
+    count = frames[:, None, None]
+    mean = (hidden * valid).sum(-1, keepdim=True) / count
+    centred = hidden - mean
+    variance = (centred.square() * valid).sum(-1, keepdim=True) / count
+    return centred * (variance + norm.eps).rsqrt() * norm.weight[:, None] + norm.bias[:, None]
+
+
+class MelFrontEnd(nn.Module):
+    """Stacks neighbouring log-mel frames into tokens; has no weights."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.stack = config.stack
+
+    def forward(self, input_values, lengths=None):
+        """`[B, F, 80]` -> `[B, 160, T]`; an odd last frame is dropped."""
+        tokens = input_values.shape[1] // self.stack
+        stacked = input_values[:, : tokens * self.stack].reshape(len(input_values), tokens, -1)
+        return stacked.transpose(1, 2)
+
+
+@dataclass
+class EncoderFrames(ModelOutput):
+    """`hidden_states`: tuple of `[B, T, D]`, 0 = input of the first layer; `lengths` `[B]` in tokens;
+    `features` `[B, T, C]`: what the front-end gave."""
+
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    lengths: torch.Tensor | None = None
+    features: torch.Tensor | None = None
+
+
+class FrameHubert(HubertModel):
+    """transformers' HubertModel, same weights by the same names, exact on padded batches.
+
+    It differs in that its first norm does not see padding, every layer's states come out, and it stops at the layer
+    that is asked for.
+    """
+
+    front_end = WaveFrontEnd
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.feature_extractor = self.front_end(config)
+        self.post_init()
+
+    def tokens(self, lengths):
+        """Tokens that inputs of `lengths` become."""
+        return self._get_feat_extract_output_lengths(lengths)
+
+    def forward(self, input_values, lengths=None, mask=None, last_layer=None):
+        """Encode `[B, N]` waveforms or `[B, F, 80]` log-mel frames; returns `EncoderFrames`.
+
+        `lengths` int `[B]`: valid inputs of each row, None = all. `mask` bool `[B, T]`: tokens to hide.
+        `last_layer`: stop after this layer, None = all.
+        """
+        features = self.feature_extractor(input_values, lengths).transpose(1, 2)
+        hidden = self.feature_projection(features)
+        if mask is not None:
+            hidden = torch.where(mask[..., None], self.masked_spec_embed.to(hidden.dtype), hidden)
+        if lengths is None:
+            tokens, valid = torch.full((len(hidden),), hidden.shape[1], device=hidden.device), None
+        else:
+            tokens = self.tokens(lengths)
+            valid = torch.arange(hidden.shape[1], device=hidden.device) < tokens[:, None]
+            hidden = hidden * valid[..., None]
+        states = self._encode(hidden, valid, last_layer)
+        return EncoderFrames(hidden_states=states, lengths=tokens, features=features)
+
+    def _encode(self, hidden, valid, last_layer):
+        encoder, stable = self.encoder, self.config.do_stable_layer_norm
+        attended = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=valid)
+        hidden = hidden + encoder.pos_conv_embed(hidden)
+        hidden = encoder.dropout(hidden if stable else encoder.layer_norm(hidden))
+        states = [hidden]
+        for layer in encoder.layers[:last_layer]:
+            if not (self.training and torch.rand([]) < self.config.layerdrop):
+                hidden = layer(hidden, attention_mask=attended)
+            states.append(hidden)
+        if stable and len(states) == len(encoder.layers) + 1:
+            states[-1] = encoder.layer_norm(hidden)
+        return tuple(states)
+
+
+class FrameMelHubert(FrameHubert):
+    """The same encoder on log-mel frames."""
+
+    config_class = MelHubertConfig
+    front_end = MelFrontEnd
+
+    def tokens(self, lengths):
+        """Tokens that `lengths` mel frames become."""
+        return lengths // self.config.stack
+
+
+@dataclass
+class MaskedPrediction(ModelOutput):
+    """`loss`: scalar; `correct` and `masked`: `[1]` counts of masked tokens, guessed right and in all."""
+
+    loss: torch.Tensor | None = None
+    correct: torch.Tensor | None = None
+    masked: torch.Tensor | None = None
+
+
+class HubertForMaskedPrediction(HubertPreTrainedModel):
+    """Predicts the unit of each masked token: cross-entropy of cosine similarities (Hsu et al. 2021, eq. 3).
+
+    A saved folder with a waveform front-end loads with `HubertModel.from_pretrained`, one with mel frames with
+    `AutoModel.from_pretrained` once this module is imported.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.hubert = encoder_class(config.model_type)(config)
+        width = getattr(config, "unit_width", 256)
+        self.project = nn.Linear(config.hidden_size, width)
+        self.unit_embeddings = nn.Parameter(torch.empty(config.units, width).uniform_())
+        self.temperature = 0.1
+        self.feature_penalty = 10.0
+        self.post_init()
+
+    @classmethod
+    def around(cls, encoder, units, seed, frozen):
+        """A new head for `units` units on `encoder`; `frozen` keeps the convolutional front-end as it is."""
+        torch.manual_seed(seed)
+        config = copy.deepcopy(encoder.config)
+        config.units = units
+        model = cls(config)
+        model.hubert = encoder
+        encoder.feature_extractor.requires_grad_(not frozen)
+        return model
+
+    def scores(self, hidden):
+        """Logits of the units: `[..., D]` -> `[..., K]`."""
+        projected = nn.functional.normalize(self.project(hidden), dim=-1)
+        return projected @ nn.functional.normalize(self.unit_embeddings, dim=-1).T / self.temperature
+
+    def forward(self, input_values, mask, labels):
+        """Unpadded `input_values` (see `FrameHubert`), `mask` bool `[B, T]`, `labels` int `[B, T]`."""
+        frames = self.hubert(input_values, mask=mask)
+        logits = self.scores(frames.hidden_states[-1][mask])
+        targets = labels[mask]
+        loss = nn.functional.cross_entropy(logits.float(), targets)
+        if frames.features.requires_grad:  # keeps a trained front-end from growing; a fixed one has nothing to keep
+            loss = loss + self.feature_penalty * frames.features.float().square().mean()
+        correct = (logits.argmax(-1) == targets).sum()
+        return MaskedPrediction(loss, correct[None], torch.full_like(correct, len(targets))[None])
+
+
+AutoConfig.register(MelHubertConfig.model_type, MelHubertConfig)
+AutoModel.register(MelHubertConfig, FrameMelHubert)

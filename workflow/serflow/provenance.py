@@ -1,0 +1,75 @@
+"""Code and folders as inputs: digests that change when, and only when, what a job reads or runs changes."""
+
+import ast
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+from serflow.errors import UserError
+
+LIBRARY = Path(__file__).parent
+
+
+def code_digest(script, *modules):
+    """SHA-256 of `script`, of every module of serflow that it imports, however indirectly, and of `modules`.
+
+    Comments, docstrings and layout do not count. Imports inside functions do.
+    """
+    files, waiting = set(), [Path(script), *(_file(module) for module in modules)]
+    while waiting:
+        file = waiting.pop()
+        if file and file not in files:
+            files.add(file)
+            waiting += _reached(file)
+    lines = (f"{file.name} {_meaning(file)}\n" for file in sorted(files))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def listing_digest(folder):
+    """SHA-256 of the names, sizes and times of all files below `folder`; None for none. Fast: opens no file."""
+    if folder is None:
+        return None
+    lines = []
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            status = os.stat(os.path.join(path, name))
+            lines.append(f"{os.path.relpath(path, folder)}/{name} {status.st_size} {status.st_mtime_ns}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@cache
+def _reached(file):
+    """The files of serflow that `file` imports directly, and the packages they stand in."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    # A script's neighbour, such as job.py, is imported by its bare name.
+    neighbours = {file.parent / f"{name}.py" for name in names if "." not in name}
+    packages = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    return [path for path in {*neighbours, *map(_file, packages)} if path and path.is_file()]
+
+
+def _file(module):
+    """The file of a module of serflow, None for other modules."""
+    first, *rest = module.split(".")
+    if first != LIBRARY.name:
+        return None
+    path = LIBRARY.joinpath(*rest)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def _meaning(file):
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise UserError(f"{file} has a syntax error in line {error.lineno}: mend it.") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""One way to train anything: transformers' Trainer, resumable at any moment, the same bits every time."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from serflow import artifacts
+from serflow.progress import LINE
+
+
+def train(model, batches, folder, schedule, seed, made, validation=None, measure=None, selection="last"):
+    """Train `model` for `len(batches)` steps; resumes from a checkpoint in `folder` when `made` is unchanged.
+
+    `batches`: dataset whose item i is the ready batch of step i. `schedule`: dict with `learning_rate, warmup`
+    (share of the steps), `weight_decay, betas, epsilon, clip, checkpoint_steps, report_steps`. `made`: JSON-able
+    description of everything that decides the result. `validation`: dataset of ready batches, scored by
+    `measure(predictions) -> dict` every `report_steps`. `selection`: `last` keeps the last step, `validation` the
+    step of the best `UA`.
+
+    Returns the history, a frame `step, quantity, value`. The model is trained in place.
+    """
+    folder = Path(folder)
+    checkpoint = _own_checkpoint(folder, made)
+    choose = selection == "validation"
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=len(batches),
+        per_device_train_batch_size=1,  # an item is a whole batch already
+        per_device_eval_batch_size=1,
+        train_sampling_strategy="sequential",
+        dataloader_num_workers=0,  # data are memory-mapped: nothing to decode ahead
+        remove_unused_columns=False,
+        learning_rate=schedule["learning_rate"],
+        warmup_steps=schedule["warmup"] if 0 < schedule["warmup"] < 1 else 0,
+        weight_decay=schedule["weight_decay"],
+        adam_beta1=schedule["betas"][0],
+        adam_beta2=schedule["betas"][1],
+        adam_epsilon=schedule["epsilon"],
+        max_grad_norm=schedule["clip"],
+        bf16=_has_bfloat16(),
+        seed=seed,
+        full_determinism=True,
+        save_strategy="steps",
+        save_steps=schedule["report_steps"] if choose else schedule["checkpoint_steps"],
+        save_total_limit=2 if choose else 1,
+        enable_jit_checkpoint=True,  # SIGTERM, as SLURM sends it, saves before it ends
+        load_best_model_at_end=choose,
+        metric_for_best_model="UA" if choose else None,
+        greater_is_better=True if choose else None,
+        eval_strategy="steps" if validation is not None else "no",
+        eval_steps=schedule["report_steps"],
+        logging_steps=schedule["report_steps"],
+        logging_nan_inf_filter=False,
+        report_to=["tensorboard"],
+        disable_tqdm=True,
+        label_names=["labels"],
+    )
+    trainer = Trainer(
+        model,
+        arguments,
+        train_dataset=batches,
+        eval_dataset=validation,
+        data_collator=_only_item,
+        compute_metrics=measure,
+        callbacks=[_ProgressLines()],
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    return _history(trainer.state.log_history)
+
+
+def masked_accuracy(predictions):
+    """Share of the masked tokens whose unit was guessed, from the counts that `MaskedPrediction` carries."""
+    correct, masked = predictions.predictions
+    return {"masked_accuracy": float(correct.sum() / masked.sum())}
+
+
+def unweighted_accuracy(predictions):
+    """UA of `[N, classes]` logits."""
+    from sklearn.metrics import balanced_accuracy_score
+
+    return {"UA": float(balanced_accuracy_score(predictions.label_ids, predictions.predictions.argmax(-1)))}
+
+
+def forget_checkpoints(folder):
+    """Remove what `train` kept for resuming, once the results are written."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_checkpoint(folder, made):
+    """The newest checkpoint that the same configuration, inputs and code left in `folder`, or None."""
+    note = folder / "made.json"
+    if note.is_file() and note.read_bytes() == artifacts.encode(made):
+        return get_last_checkpoint(str(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    note.write_bytes(artifacts.encode(made))
+    return None
+
+
+def _has_bfloat16():
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("amx_tile"))
+
+
+def _only_item(items):
+    return items[0]
+
+
+def _history(log):
+    names = {"loss": "train loss", "eval_loss": "validation loss", "eval_UA": "validation UA"}
+    names |= {"eval_masked_accuracy": "validation masked accuracy", "learning_rate": "learning rate"}
+    rows = [(entry["step"], names[key], value) for entry in log for key, value in entry.items() if key in names]
+    return pd.DataFrame(rows, columns=["step", "quantity", "value"])
+
+
+class _ProgressLines(TrainerCallback):
+    """How far and how long still, a line every few seconds."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="steps", **LINE)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.bar.close()
