@@ -32,9 +32,7 @@ BAD = {
     "empty: a header without samples": lambda path: write(path, np.zeros((0, 1))),
     "unreadable: Format not recognised.": lambda path: path.write_text("a web page that says 404" * 9),
     "not finite: NaN": lambda path: write(path, np.full((8000, 1), np.nan, np.float32), subtype="FLOAT"),
-    "not finite: NaN or infinite": lambda path: write(
-        path, np.float32([0.1, -np.inf] * 4000), subtype="FLOAT"
-    ),
+    "not finite: NaN or infinite": lambda path: write(path, np.float32([0.1, -np.inf] * 4000), subtype="FLOAT"),
     "silent: every sample": lambda path: write(path, np.zeros(8000)),
     "silent: every sample is": lambda path: write(path, np.full(8000, 0.3)),
     "silent: every": lambda path: write(path, noise(channels=1) * [1, -1]),

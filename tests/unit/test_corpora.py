@@ -93,9 +93,7 @@ def test_unusable_files_are_quarantined_with_their_reasons(tmp_path):
 def test_too_many_unusable_files_are_an_error_that_carries_them(tmp_path):
     berlin(tmp_path)
     (tmp_path / "wav/03a01Wa.wav").write_bytes(b"")
-    with pytest.raises(
-        UserError, match=r"1 of 7 .*14\.3%, at most 5\.0% .*mostly empty .*03a01Wa\.wav"
-    ) as error:
+    with pytest.raises(UserError, match=r"1 of 7 .*14\.3%, at most 5\.0% .*mostly empty .*03a01Wa\.wav") as error:
         read_corpus("emodb", tmp_path)
     assert list(error.value.quarantined["file"]) == ["wav/03a01Wa.wav"]
     assert len(read_corpus("emodb", tmp_path, max_quarantined=1 / 7)[1]) == 1

@@ -30,9 +30,7 @@ def frames(root, row):
     blocks = np.lib.stride_tricks.sliding_window_view(samples, 640)[::160]
     decibel = 10 * np.log10(np.mean(blocks**2, axis=1) + 1e-12)
     window = np.hanning(640)
-    powers = (
-        np.abs(np.fft.rfft(np.stack([blocks * window, np.broadcast_to(window, blocks.shape)]), 2048)) ** 2
-    )
+    powers = np.abs(np.fft.rfft(np.stack([blocks * window, np.broadcast_to(window, blocks.shape)]), 2048)) ** 2
     correlation, bias = np.fft.irfft(powers)[:, :, : rate // 60]
     correlation /= correlation[:, :1] * bias / bias[:, :1]
     lags = np.arange(rate // 450, rate // 60)

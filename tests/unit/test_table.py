@@ -151,9 +151,7 @@ def test_conversion_is_told_and_the_utterances_stay(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="serflow"):
         utterances, _ = read_corpus("table", root)
     assert list(utterances["sample_rate"]) == [16000, 48000, 48000, 16000]
-    assert caplog.messages == [
-        "Corpus table: 2 files resampled from 48000 Hz, 1 files mixed down from 2 channels"
-    ]
+    assert caplog.messages == ["Corpus table: 2 files resampled from 48000 Hz, 1 files mixed down from 2 channels"]
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,9 @@ def check_root(config):
     """UserError unless the corpus' folder is there, or the demo corpus will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
     if root is None and adapter != "demo":
-        raise UserError(f"config: root is not set: name the folder of corpus {adapter}, as in --config root=<folder>.")
+        raise UserError(
+            f"config: root is not set: name the folder of corpus {adapter}, as in --config root=<folder>."
+        )
     if root is not None and not Path(root).is_dir():
         raise UserError(f"config: root is '{root}', which is no folder: name the folder that holds the corpus.")
 

@@ -94,8 +94,8 @@ class EmotionClassifier(PreTrainedModel):
 
 
 def _build(config):
-    kind = AutoConfig.for_model(**config)
-    return encoder_class(kind.model_type)(kind)
+    encoder = encoder_class(config["model_type"])
+    return encoder(encoder.config_class.from_dict(config))
 
 
 AutoConfig.register(EmotionClassifierConfig.model_type, EmotionClassifierConfig)
