@@ -14,7 +14,8 @@ LIBRARY = Path(__file__).parent
 def code_digest(script, *modules):
     """SHA-256 of `script`, of every module of serflow that it imports, however indirectly, and of `modules`.
 
-    Comments, docstrings and layout do not count. Imports inside functions do.
+    Comments, docstrings and layout do not count. Imports inside functions do. job.py does not: what it does around
+    a script changes no result.
     """
     files, waiting = set(), [Path(script), *(_file(module) for module in modules)]
     while waiting:
@@ -48,10 +49,8 @@ def _reached(file):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    # A script's neighbour, such as job.py, is imported by its bare name.
-    neighbours = {file.parent / f"{name}.py" for name in names if "." not in name}
     packages = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
-    return [path for path in {*neighbours, *map(_file, packages)} if path and path.is_file()]
+    return [path for path in map(_file, packages) if path]
 
 
 def _file(module):

@@ -10,7 +10,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCall
 from transformers.trainer_utils import get_last_checkpoint
 
 from serflow import artifacts
-from serflow.progress import LINE
+from serflow.progress import LINE, say
 
 
 def train(model, batches, folder, schedule, seed, made, validation=None, measure=None, selection="last"):
@@ -34,6 +34,7 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
         per_device_eval_batch_size=1,
         train_sampling_strategy="sequential",
         dataloader_num_workers=0,  # data are memory-mapped: nothing to decode ahead
+        dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
         learning_rate=schedule["learning_rate"],
         warmup_steps=schedule["warmup"] if 0 < schedule["warmup"] < 1 else 0,
@@ -71,6 +72,8 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
+    if checkpoint:
+        say(f"going on from step {checkpoint.rpartition('-')[2]}")
     trainer.train(resume_from_checkpoint=checkpoint)
     return _history(trainer.state.log_history)
 
@@ -117,8 +120,8 @@ def _only_item(items):
 
 def _history(log):
     names = {"loss": "train loss", "eval_loss": "validation loss", "eval_UA": "validation UA"}
-    names |= {"eval_masked_accuracy": "validation masked accuracy", "learning_rate": "learning rate"}
-    rows = [(entry["step"], names[key], value) for entry in log for key, value in entry.items() if key in names]
+    names |= {"eval_masked_accuracy": "validation masked accuracy"}
+    rows = [(entry["step"], name, entry[key]) for entry in log for key, name in names.items() if key in entry]
     return pd.DataFrame(rows, columns=["step", "quantity", "value"])
 
 

@@ -24,14 +24,18 @@ class MelHubertConfig(HubertConfig):
     stack: int = 2
 
 
+# Dropout inside attention keeps CPUs from their fast attention; small models do as well with what is left (ours).
+LIGHT = {"attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0, "num_conv_pos_embeddings": 32}
+
+
 def _mel(**sizes):
     # One linear layer reads the stacked bins: `conv_dim` is what HubertFeatureProjection takes its input width from.
-    shape = {"conv_dim": (160,), "conv_kernel": (400,), "conv_stride": (320,), "num_conv_pos_embeddings": 32}
-    return MelHubertConfig(**shape, layerdrop=0.0, **sizes)
+    shape = {"conv_dim": (160,), "conv_kernel": (400,), "conv_stride": (320,)}
+    return MelHubertConfig(**shape, **LIGHT, **sizes)
 
 
 def _wave(channels, **sizes):
-    return HubertConfig(conv_dim=(channels,) * 7, num_conv_pos_embeddings=32, layerdrop=0.0, **sizes)
+    return HubertConfig(conv_dim=(channels,) * 7, **LIGHT, **sizes)
 
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}

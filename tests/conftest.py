@@ -1,0 +1,81 @@
+"""A copy of the project in a temporary folder, and Snakemake run in it as a user would."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
+
+
+class Checkout:
+    """`folder`: the copy. Its runs use the tiny configuration unless told otherwise."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("workflow", "config", "profiles", "envs"):
+            shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(PROJECT / "Snakefile", folder)
+
+    def start(self, *arguments, configfile=TINY, **options):
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(configfile), *arguments]
+        return subprocess.Popen(
+            command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": "", "MPLCONFIGDIR": str(self.folder / ".matplotlib")},
+            start_new_session=True, **options,
+        )  # fmt: skip
+
+    def run(self, *arguments, **options):
+        """(exit code, everything printed)"""
+        process = self.start(*arguments, **options)
+        try:
+            printed, _ = process.communicate(timeout=900)
+        finally:
+            self.kill(process)
+        return process.returncode, printed
+
+    def kill(self, process):
+        """End a run and all its jobs at once, as a power cut would."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def planned(self, *arguments):
+        """The rules that would run, with how many jobs each."""
+        code, printed = self.run("--dry-run", *arguments)
+        assert code == 0, printed
+        if "Job stats:" not in printed:
+            assert "Nothing to be done" in printed
+            return {}
+        table = printed.split("Job stats:")[-1].split("\n\n")[0].splitlines()[3:]
+        return {rule: int(count) for rule, count in map(str.split, filter(str.strip, table)) if rule != "total"}
+
+    def edit(self, path, old, new):
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+
+    def tables(self):
+        """{path: bytes} of everything that is committed or compared."""
+        files = [*self.folder.glob("results/*/tables/*"), *self.folder.glob("results/*/metrics.json")]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A checkout in which everything has run, and what the run printed. Tests must leave its code as they find it."""
+    project = Checkout(tmp_path_factory.mktemp("finished") / "project")
+    code, printed = project.run()
+    assert code == 0, printed
+    return project, printed

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serflow.batches import Inputs, LabelledBatches, PretrainingBatches, WholeUtterances
+from serflow.frames import FrameStore, writing_frames
+
+SCHEDULE = {
+    "steps": 12, "batch_seconds": 4, "crop_seconds": 2, "mask_probability": 0.65, "mask_span": 10, "mask_minimum": 2,
+    "batch_size": 5,
+}  # fmt: skip
+SAMPLES = [8000, 17000, 40000, 23456, 9120]
+NAMES = [f"u{number}" for number in range(len(SAMPLES))]
+
+
+@pytest.fixture(scope="module", params=["audio", "fbank"])
+def inputs(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("inputs") / "store.arrow"
+    audio = request.param == "audio"
+    rng = np.random.default_rng(0)
+    with writing_frames(path, 0 if audio else 80, "int16" if audio else "float16", 1 / 16000 if audio else 0.01) as w:
+        for name, samples in zip(NAMES, SAMPLES, strict=True):
+            shape = samples if audio else (1 + (samples - 400) // 160, 80)
+            w.append(name, rng.normal(100, 1000 if audio else 1, shape))
+    return Inputs(FrameStore(path))
+
+
+@pytest.fixture(scope="module", params=[0.01, 0.02])
+def units(request, tmp_path_factory):
+    """Every label is the number of its 20 ms token."""
+    path = tmp_path_factory.mktemp("units") / "labels.arrow"
+    step = round(0.02 / request.param)
+    with writing_frames(path, 0, "int32", request.param) as writer:
+        for name, samples in zip(NAMES, SAMPLES, strict=True):
+            writer.append(name, np.arange(1 + (samples - 400) // (320 // step)) // step)
+    return FrameStore(path)
+
+
+def test_labels_stay_with_their_frames_through_cropping(inputs, units):
+    batches = PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=0)
+    for batch in (batches[step] for step in range(len(batches))):
+        tokens = batch["labels"].shape[1]
+        assert batch["mask"].shape == batch["labels"].shape
+        inputs_needed = 320 * tokens + 80 if inputs.is_audio else 2 * tokens
+        assert batch["input_values"].shape[1] == inputs_needed
+        for row, labels in zip(batch["input_values"], batch["labels"], strict=True):
+            assert torch.equal(labels, torch.arange(tokens) + labels[0])
+            places = [place(inputs, number, row, int(labels[0])) for number in range(len(NAMES))]
+            assert sum(places) == 1  # the audio from that token on, of exactly one utterance
+
+
+def place(inputs, number, values, token):
+    whole = inputs.read(number)[token * inputs.step :][: len(values)]
+    return len(whole) == len(values) and np.allclose(whole, values, atol=1e-5)
+
+
+def test_a_batch_depends_on_seed_and_number_alone(inputs, units):
+    first, second = (PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=3) for _ in range(2))
+    second[0], second[7]
+    assert all(torch.equal(first[5][key], second[5][key]) for key in first[5])
+    other = PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=4)
+    assert any(not torch.equal(first[i]["labels"], other[i]["labels"]) for i in range(5))
+
+
+def test_an_epoch_hears_every_utterance_once_within_the_budget(inputs, units):
+    batches = PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=0)
+    heard = [row for batch in batches.plan for row in batch]
+    assert sorted(heard[: len(NAMES)]) == sorted(heard[len(NAMES) : 2 * len(NAMES)]) == list(range(len(NAMES)))
+    assert all(len(batch) == 1 or batches.tokens[batch].min() * len(batch) <= 200 * 1.12 for batch in batches.plan)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(len(NAMES))))
+def test_whole_utterances_come_once_with_their_labels_whatever_the_order(order):
+    store = FakeStore(SAMPLES)
+    batches = WholeUtterances(Inputs(store), [NAMES[i] for i in order], np.array(order), seconds=4)
+    seen = []
+    for number in range(len(batches)):
+        batch = batches[number]
+        for length, label in zip(batch["lengths"].tolist(), batch["labels"].tolist(), strict=True):
+            assert SAMPLES[label] == length
+            seen.append(label)
+    assert sorted(seen) == list(range(len(NAMES)))
+
+
+class FakeStore:
+    """Audio in memory: the same indexing as FrameStore."""
+
+    width, hop = 0, 1 / 16000
+
+    def __init__(self, samples):
+        rng = np.random.default_rng(0)
+        self.arrays = [rng.normal(0, 1000, count).astype(np.int16) for count in samples]
+        self.lengths = np.array(samples)
+
+    def rows(self, utterances):
+        return np.array([NAMES.index(name) for name in utterances])
+
+    def __getitem__(self, row):
+        return self.arrays[row]
+
+
+def test_classes_are_drawn_equally_often(inputs):
+    labels = np.array([0, 0, 0, 0, 1])
+    batches = LabelledBatches(inputs, NAMES, labels, {**SCHEDULE, "steps": 100}, seed=0)
+    drawn = torch.cat([batches[step]["labels"] for step in range(100)])
+    assert 0.4 < drawn.float().mean() < 0.6
+
+
+def test_crops_are_at_most_as_long_as_asked(inputs):
+    batches = LabelledBatches(inputs, NAMES, np.zeros(5, int), {**SCHEDULE, "crop_seconds": 0.7}, seed=0)
+    for step in range(6):
+        lengths = batches[step]["lengths"]
+        tokens = (lengths - inputs.overhang) // inputs.step
+        assert tokens.max() <= 35 and tokens.min() >= 24
+
+
+def test_waveforms_are_normalised_over_the_utterance():
+    values = Inputs(FakeStore(SAMPLES)).read(2)
+    assert abs(values.mean()) < 1e-4 and abs(values.std() - 1) < 1e-3

@@ -1,0 +1,113 @@
+"""What must stay in step: environments with the lock, the configuration's page with its schema, digests with code."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serflow import config
+from serflow.provenance import code_digest, listing_digest
+
+PROJECT = Path(__file__).parents[2]
+CONDA_NAMES = {"pytorch": "torch", "faiss": "faiss-gpu", "pysoundfile": "soundfile"}
+
+
+def locked():
+    """{package: version} as resolved for Python 3.11."""
+    found = re.findall(r"^([\w.-]+)==(\S+)(?: ; (.*?))? \\$", (PROJECT / "envs/lock.txt").read_text(), re.MULTILINE)
+    return {name: version for name, version, marker in found if "python_full_version >= '3.12'" not in marker}
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_conda_environments_follow_the_lock(path):
+    versions, seen = locked(), 0
+    for entry in yaml.safe_load(path.read_text())["dependencies"]:
+        for requirement in entry["pip"] if isinstance(entry, dict) else [entry]:
+            name, _, version = requirement.replace("==", "=").partition("=")
+            if name not in ("python", "pip"):
+                assert version == versions[CONDA_NAMES.get(name, name)], f"{path.name}: {name}"
+                seen += 1
+    assert seen > 5
+
+
+def test_every_rule_has_an_environment_that_exists():
+    for rules in (PROJECT / "workflow/rules").glob("*.smk"):
+        text = rules.read_text()
+        named = re.findall(r'conda:\s+"\.\./\.\./(envs/\w+\.yaml)"', text)
+        assert len(named) == len(re.findall(r"^rule ", text, re.MULTILINE))
+        assert all((PROJECT / path).is_file() for path in named)
+
+
+@pytest.mark.parametrize("name", ["lock.txt", "uv.txt"])
+def test_locks_carry_hashes_and_no_address(name):
+    text = (PROJECT / "envs" / name).read_text()
+    assert "://" not in text and "--index" not in text and "--find-links" not in text
+    packages = re.split(r"\n(?=[a-z])", text)
+    assert all("--hash=sha256:" in package for package in packages)
+
+
+def test_the_configuration_page_is_made_from_the_schema():
+    assert (PROJECT / "config/README.md").read_text() == config.reference(), (
+        "run: .venv/bin/python -m serflow.config > config/README.md"
+    )
+
+
+@pytest.mark.parametrize("overlay", sorted((PROJECT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configurations_are_complete(overlay):
+    def merge(base, over):
+        both = {**base, **over}
+        nested = {key for key in base if isinstance(base[key], dict) and isinstance(over.get(key), dict)}
+        return both | {key: merge(base[key], over[key]) for key in nested}
+
+    base = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    config.complete(merge(base, yaml.safe_load(overlay.read_text())))
+
+
+def test_every_key_is_described():
+    def keys(description, path=""):
+        for key, inner in description.get("properties", {}).items():
+            assert inner.get("description"), f"{path}{key} has no description"
+            assert "default" in inner or key in description.get("required", ()) or key == "encoder"
+            keys(inner, f"{path}{key}.")
+        if isinstance(description.get("additionalProperties"), dict):
+            keys(description["additionalProperties"], f"{path}<name>.")
+
+    keys(config.schema())
+
+
+def test_defaults_reach_every_entry():
+    complete = config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()))
+    assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
+    assert complete["systems"]["hubert-mean"]["pooling"] == "mean"
+    assert config.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"]
+    assert config.hears_labels(complete, "emotion") and not config.hears_labels(complete, "generic")
+
+
+def test_code_digest_follows_imports_and_ignores_remarks(tmp_path):
+    from serflow import provenance
+
+    def digest(text, *modules):
+        script = tmp_path / "script.py"
+        script.write_text(text)
+        provenance._reached.cache_clear(), provenance._meaning.cache_clear()
+        return code_digest(script, *modules)
+
+    plain = digest("def f():\n    return 1\n")
+    assert digest("# remark\ndef f():\n    '''Doc.'''\n\n    return 1\n") == plain
+    assert digest("def f():\n    return 2\n") != plain
+    assert digest("def f():\n    return 1\n", "serflow.masking") != plain
+    inside = digest("def f():\n    from serflow import batches\n")
+    reached = {path.name for path in provenance._reached(tmp_path / "script.py")}
+    assert reached == {"__init__.py", "batches.py"}
+    assert inside != digest("def f():\n    from serflow import frames\n")
+
+
+def test_listing_digest_sees_a_changed_file(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x.wav").write_bytes(b"1")
+    before = listing_digest(tmp_path)
+    assert listing_digest(tmp_path) == before
+    (tmp_path / "b" / "x.wav").write_bytes(b"22")
+    assert listing_digest(tmp_path) != before
+    assert listing_digest(None) is None

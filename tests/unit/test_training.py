@@ -1,0 +1,123 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from serflow.models import load_encoder
+from serflow.models.classifier import EmotionClassifier
+from serflow.models.pooling import POOLINGS
+from serflow.training import forget_checkpoints, train, unweighted_accuracy
+
+SCHEDULE = {
+    "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.0, "betas": [0.9, 0.999], "epsilon": 1e-8, "clip": 5.0,
+    "checkpoint_steps": 5, "report_steps": 5,
+}  # fmt: skip
+
+
+class Tones(torch.utils.data.Dataset):
+    """Two classes that differ in which bins are loud."""
+
+    def __init__(self, count, stop_at=None):
+        self.count, self.stop_at = count, stop_at
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, step):
+        if step == self.stop_at:
+            raise KeyboardInterrupt
+        generator = torch.Generator().manual_seed(step)
+        labels = torch.randint(2, (8,), generator=generator)
+        frames = torch.randn(8, 30, 80, generator=generator)
+        frames[:, :, :20] += labels[:, None, None] * 1.0
+        return {"input_values": frames, "lengths": torch.randint(10, 31, (8,), generator=generator), "labels": labels}
+
+
+def classifier(**settings):
+    settings = {"pooling": "mean", "layers": "last", "frozen": "front-end"} | settings
+    return EmotionClassifier.around(load_encoder("scratch:mel-tiny"), ["calm", "angry"], settings, seed=0)
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(tmp_path):
+    unbroken, broken, resumed = classifier(), classifier(), classifier()
+    history = train(unbroken, Tones(17), tmp_path / "a", SCHEDULE, 0, {"k": 1}, Tones(2), unweighted_accuracy)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, Tones(17, stop_at=12), tmp_path / "b", SCHEDULE, 0, {"k": 1}, Tones(2), unweighted_accuracy)
+    again = train(resumed, Tones(17), tmp_path / "b", SCHEDULE, 0, {"k": 1}, Tones(2), unweighted_accuracy)
+    assert torch.equal(weights(unbroken), weights(resumed))
+    pd.testing.assert_frame_equal(history, again)
+    assert {"train loss", "validation loss", "validation UA"} <= set(history.quantity)
+    assert not history.duplicated(["step", "quantity"]).any()
+    forget_checkpoints(tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_checkpoint_of_another_configuration_is_not_used(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(classifier(), Tones(17, stop_at=12), tmp_path, SCHEDULE, 0, {"k": 1})
+    model, fresh = classifier(), classifier()
+    train(model, Tones(17), tmp_path, SCHEDULE, 0, {"k": 2})
+    train(fresh, Tones(17), tmp_path / "fresh", SCHEDULE, 0, {"k": 2})
+    assert torch.equal(weights(model), weights(fresh))
+
+
+def test_it_learns_and_selection_by_validation_keeps_the_best_step(tmp_path):
+    model = classifier(pooling="attention")
+    schedule = {**SCHEDULE, "learning_rate": 3e-2}
+    history = train(model, Tones(40), tmp_path, schedule, 0, {}, Tones(6), unweighted_accuracy, "validation")
+    best = history[history.quantity == "validation UA"].value.max()
+    model.eval()
+    with torch.no_grad():
+        logits = [model(**Tones(6)[step]).logits for step in range(6)]
+    labels = [Tones(6)[step]["labels"] for step in range(6)]
+
+    class Predictions:
+        predictions, label_ids = torch.cat(logits).numpy(), torch.cat(labels).numpy()
+
+    assert unweighted_accuracy(Predictions)["UA"] == pytest.approx(best)
+    assert best > 0.8
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_pooling_hears_valid_frames_only(pooling):
+    pool = POOLINGS[pooling](6)
+    frames, valid = torch.randn(3, 9, 6), torch.arange(9) < torch.tensor([9, 4, 1])[:, None]
+    pooled, shares = pool(frames, valid)
+    disturbed, _ = pool(torch.where(valid[..., None], frames, 1e3), valid)
+    torch.testing.assert_close(pooled, disturbed)
+    torch.testing.assert_close(shares.sum(1), torch.ones(3))
+    assert (shares[~valid] == 0).all()
+    if pooling == "mean+std":
+        expected = torch.cat([frames[1, :4].mean(0), frames[1, :4].std(0, correction=0)])
+        torch.testing.assert_close(pooled[1], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_attention_is_flea_s_equation():
+    pool, frames = POOLINGS["attention"](6), torch.randn(1, 9, 6)
+    pooled, _ = pool(frames, torch.ones(1, 9, dtype=torch.bool))
+    energy = np.tanh(frames[0].numpy() @ pool.score.weight[0].detach().numpy())
+    shares = np.exp(energy) / np.exp(energy).sum()
+    np.testing.assert_allclose(pooled[0].detach(), shares @ frames[0].numpy(), atol=1e-5)
+
+
+def test_a_frozen_encoder_stays_as_it_is(tmp_path):
+    model = classifier(frozen="encoder", layers="weighted")
+    before, head = weights(model.encoder), model.classify.weight.detach().clone()
+    train(model, Tones(5), tmp_path, SCHEDULE, 0, {})
+    assert torch.equal(weights(model.encoder), before)
+    assert not torch.equal(model.classify.weight, head)
+    assert not torch.equal(model.layer_weights, torch.zeros(3))
+
+
+def test_a_saved_classifier_gives_the_same_scores_and_its_encoder_can_be_taken_out(tmp_path):
+    model = classifier().eval()
+    model.save_pretrained(tmp_path)
+    again, batch = EmotionClassifier.from_pretrained(tmp_path).eval(), Tones(1)[0]
+    with torch.no_grad():
+        assert torch.equal(model(**batch).logits, again(**batch).logits)
+    assert torch.equal(weights(load_encoder(str(tmp_path))), weights(model.encoder))
+    assert again.config.id2label == {0: "calm", 1: "angry"}

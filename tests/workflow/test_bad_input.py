@@ -1,0 +1,119 @@
+"""Whatever a user gets wrong: one sentence that names it and says what to do, an exit code, nothing half-written."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from serflow.artifacts import write_json
+
+
+def speech(path, seconds=0.5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(abs(hash(path.name)) % 2**32).normal(0, 0.1, int(16000 * seconds))
+    soundfile.write(path, noise, 16000)
+
+
+def emodb(root, speakers=("03", "08", "09", "10"), emotions="WN", texts=("a01", "b02")):
+    for speaker in speakers:
+        for emotion in emotions:
+            for text in texts:
+                speech(root / "wav" / f"{speaker}{text}{emotion}a.wav")
+    return root
+
+
+def refused(checkout, tmp_path, *arguments, target="all", **config):
+    """Run until the folds; what was printed by the run that had to fail."""
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump(config))
+    code, printed = checkout.run(*arguments, "--", target, configfile=overlay)
+    assert code != 0
+    assert "Traceback" not in printed, printed
+    assert not list(checkout.folder.glob("results/**/*.partial-*"))
+    return printed
+
+
+FOLDS = "results/emodb/corpus/folds.parquet"
+EMODB = {"corpus": {"name": "emodb", "adapter": "emodb"}}
+
+
+def test_missing_root(checkout, tmp_path):
+    printed = refused(checkout, tmp_path, **EMODB)
+    assert "root is not set" in printed and "--config root=<folder>" in printed
+    printed = refused(checkout, tmp_path, **EMODB, root=str(tmp_path / "nowhere"))
+    assert "nowhere', which is no folder" in printed
+
+
+@pytest.mark.parametrize(
+    ("build", "config", "sentence"),
+    [
+        (lambda root: root.mkdir(), {}, "expected"),
+        (lambda root: speech(root / "wav" / "song.wav"), {}, "song.wav"),
+        (lambda root: emodb(root, speakers=["03"]), {}, "one speaker"),
+        (lambda root: emodb(root), {"folds": {"count": 5}}, "folds.count 5"),
+        (lambda root: (emodb(root), speech(root / "wav" / "03a01Fa.wav")), {}, "happiness"),
+        (lambda root: emodb(root), {"corpus": {**EMODB["corpus"], "adapter": "emobd"}}, "emodb"),
+    ],
+    ids=["empty", "wrong kind", "one speaker", "fewer speakers than folds", "lone class member", "unknown adapter"],
+)
+def test_unusable_corpora(checkout, tmp_path, build, config, sentence):
+    root = tmp_path / "speech"
+    build(root)
+    printed = refused(checkout, tmp_path, target=FOLDS, **{**EMODB, **config}, root=str(root))
+    told = [line for line in printed.splitlines() if line.startswith("serflow: ")]
+    assert len(told) == 1 and sentence in told[0], printed
+    assert not (checkout.folder / FOLDS).exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"copus": {}}, "there is no key 'copus' in the configuration: did you mean 'corpus'?"),
+        ({"folds": {"cuont": 3}}, "there is no key 'cuont' in folds: did you mean 'count'?"),
+        ({"folds": {"count": 1}}, "folds.count is wrong: 1 is less than the minimum of 2"),
+        (
+            {"systems": {"hubert-mean": {"encoder": "genric"}}},
+            "'genric', which is not defined: did you mean 'generic'?",
+        ),
+        ({"pretraining": {"first": {"start": "emotion"}}}, "goes in a circle"),
+        (
+            {"finetuning_schedule": {"step": 3}},
+            "there is no key 'step' in finetuning_schedule: did you mean 'steps'?",
+        ),
+    ],
+)
+def test_wrong_configuration(checkout, tmp_path, config, sentence):
+    assert sentence in refused(checkout, tmp_path, "--dry-run", **config)
+
+
+def test_a_checkpoint_that_is_none(checkout, tmp_path):
+    target = "results/demo/systems/hubert-scratch/fold-0/seed-0/predictions.parquet"
+    small = {"corpus": {"options": {"speakers": 6, "sentences": 1}}}
+    empty, broken = tmp_path / "empty", tmp_path / "broken"
+    empty.mkdir()
+    printed = refused(checkout, tmp_path, target=target, encoders={"hubert": str(empty)}, **small)
+    assert f"{empty} is no checkpoint: it has no config.json" in printed
+    write_json(broken / "config.json", {"model_type": "hubert"})
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    printed = refused(checkout, tmp_path, target=target, encoders={"hubert": str(broken)}, **small)
+    assert f"'{broken}' cannot be loaded" in printed
+    printed = refused(checkout, tmp_path, target=target, encoders={"hubert": "scratch:huge"}, **small)
+    assert "'scratch:huge' names no size: use one of mel-tiny" in printed
+
+
+def test_a_full_disk(checkout, tmp_path):
+    disk = checkout.folder / "results"
+    disk.mkdir()
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    small = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
+    if not mount or subprocess.run(small, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk to fill")
+    try:
+        printed = refused(checkout, tmp_path, target="results/demo/corpus/folds.parquet")
+        assert "No space left on device" in printed and "free space" in printed
+        assert not list(disk.rglob("*.parquet"))
+    finally:
+        subprocess.run([unmount, disk], check=True)

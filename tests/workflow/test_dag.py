@@ -1,0 +1,111 @@
+"""The whole chain on the demo corpus at its smallest, and what a change makes run again."""
+
+import contextlib
+import json
+
+import pandas as pd
+import pytest
+
+UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "functionals"}
+LEARNED = {"embed", "cluster", "pretrain", "finetune"}
+EVALUATION = {"table", "metrics", "figures", "all"}
+
+
+@contextlib.contextmanager
+def edited(project, path, old, new):
+    before = (project.folder / path).read_text()
+    project.edit(path, old, new)
+    yield
+    (project.folder / path).write_text(before)
+
+
+def test_a_run_from_nothing_ends_in_tables_and_figures(finished):
+    project, printed = finished
+    results = project.folder / "results" / "demo"
+    table = pd.read_csv(results / "tables" / "flea.csv")
+    assert table.system.tolist() == [
+        "majority", "egemaps-svm", "hubert-scratch", "hubert-mean", "hubert-frame-labels",
+        "hubert-frame-labels-attention",
+    ]  # fmt: skip
+    assert table.UA[0] == pytest.approx(1 / 3, abs=1e-4)
+    assert (table.utterances == 36).all() and (table.speakers == 6).all()
+    assert (table.UA_low <= table.UA).all() and (table.UA_high >= table.UA).all()
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["flea"]["majority"]["UA"] == table.UA[0]
+    for name in ("majority-confusion.png", "hubert-mean-training.svg", "hubert-mean-confusion.svg"):
+        assert (results / "figures" / name).stat().st_size > 1000
+    assert not list(project.folder.rglob("*.partial-*")) and not list(project.folder.rglob("*checkpoint*"))
+    assert "results/demo/tables" in printed and "results/demo/figures" in printed
+    assert "finetune hubert-mean fold 1 seed 0: done in" in printed
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert finished[0].planned() == {}
+
+
+def test_who_was_heard_is_written_beside_what_was_fitted(finished):
+    results = finished[0].folder / "results" / "demo"
+    folds = pd.read_parquet(results / "corpus" / "folds.parquet")
+    from serflow.frames import FrameStore
+
+    for fold in (0, 1):
+        tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
+        for store in results.glob(f"fold-{fold}/**/*.arrow"):
+            assert not tested & set(FrameStore(store).utterances)
+        made = json.loads((results / f"fold-{fold}" / "ssl" / "first" / "made.json").read_text())
+        assert set(made) == {"rule", "settings", "inputs", "code"}
+
+
+def test_the_units_are_described(finished):
+    quality = json.loads((finished[0].folder / "results/demo/fold-0/units/emotion/quality.json").read_text())
+    assert quality["k"] == 5 and 0 <= quality["pnmi"] <= 1 and quality["objective"] > 0
+
+
+def test_a_change_of_evaluation_reruns_tables_only(finished):
+    project, _ = finished
+    with edited(
+        project, "workflow/serflow/evaluation/metrics.py", "import numpy", "import math  # noqa\nimport numpy"
+    ):
+        assert set(project.planned()) == EVALUATION
+
+
+def test_a_change_of_the_model_retrains_what_uses_it_and_nothing_before(finished):
+    project, _ = finished
+    with edited(project, "workflow/serflow/models/hubert.py", "self.temperature = 0.1", "self.temperature = 0.2"):
+        planned = set(project.planned())
+    assert planned == LEARNED | EVALUATION
+
+
+def test_a_change_of_the_trainer_keeps_corpus_features_and_classical_systems(finished):
+    project, _ = finished
+    with edited(project, "workflow/serflow/training.py", "seed=seed,", "seed=seed + 1,"):
+        assert not set(project.planned()) & (UPSTREAM | {"classical"})
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("workflow/serflow/models/hubert.py", "class MelFrontEnd", "# a remark\nclass MelFrontEnd"),
+        ("workflow/serflow/models/hubert.py", '"""HuBERT (', '"""HuBERT, explained otherwise ('),
+        ("workflow/serflow/corpora/emodb.py", "import re", "import re\nimport math"),
+    ],
+)
+def test_comments_docstrings_and_other_corpora_rerun_nothing(finished, path, old, new):
+    with edited(finished[0], path, old, new):
+        assert finished[0].planned() == {}
+
+
+def test_a_changed_k_touches_what_stands_behind_it(finished):
+    project, _ = finished
+    planned = project.planned("--config", 'units={"emotion": {"frames": "hubert-mean", "layer": 1, "k": 6}}')
+    assert planned["cluster"] == planned["pretrain"] == 2  # the emotion units of two folds, not the others
+    assert planned["finetune"] == 4
+    assert not set(planned) & (UPSTREAM | {"classical", "embed"} - {"embed"})
+
+
+def test_transductive_pretraining_stands_in_pools_of_its_own(finished):
+    project, _ = finished
+    code, printed = project.run("--dry-run", "--quiet", "host", "--config", 'protocol={"transductive": true}')
+    assert code == 0
+    assert "results/demo/all/ssl/first/model.safetensors" in printed
+    assert "results/demo/all-fold-1/ssl/emotion/model.safetensors" in printed
