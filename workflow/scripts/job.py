@@ -71,7 +71,8 @@ def _title(snakemake):
 
 
 def _made(snakemake):
-    settings = {key: value for key, value in snakemake.params.items() if key != "code"}
+    elsewhere = ("code", "root", "files")  # told apart, or true of this machine only
+    settings = {key: value for key, value in snakemake.params.items() if key not in elsewhere}
     inputs = {str(path): artifacts.digest(path) for path in snakemake.input}
     return {"rule": snakemake.rule, "settings": settings, "inputs": inputs, "code": snakemake.params.code}
 
