@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).parents[1]
 TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
@@ -22,13 +23,20 @@ class Checkout:
             shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(PROJECT / "Snakefile", folder)
 
-    def start(self, *arguments, configfile=TINY, **options):
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(configfile), *arguments]
+    def start(self, *arguments, configfile=TINY, **config):
+        """Snakemake in the background, with `config` laid over `configfile`."""
+        extra = self.folder / "extra.yaml"
+        extra.write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", configfile, extra, *arguments]
         return subprocess.Popen(
-            command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": "", "MPLCONFIGDIR": str(self.folder / ".matplotlib")},
-            start_new_session=True, **options,
-        )  # fmt: skip
+            command,
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": ""},
+            start_new_session=True,
+        )
 
     def run(self, *arguments, **options):
         """(exit code, everything printed)"""
@@ -45,9 +53,9 @@ class Checkout:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def planned(self, *arguments):
+    def planned(self, **config):
         """The rules that would run, with how many jobs each."""
-        code, printed = self.run("--dry-run", *arguments)
+        code, printed = self.run("--dry-run", **config)
         assert code == 0, printed
         if "Job stats:" not in printed:
             assert "Nothing to be done" in printed

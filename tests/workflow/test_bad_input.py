@@ -6,7 +6,6 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from serflow.artifacts import write_json
 
@@ -25,11 +24,9 @@ def emodb(root, speakers=("03", "08", "09", "10"), emotions="WN", texts=("a01", 
     return root
 
 
-def refused(checkout, tmp_path, *arguments, target="all", **config):
-    """Run until the folds; what was printed by the run that had to fail."""
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text(yaml.safe_dump(config))
-    code, printed = checkout.run(*arguments, "--", target, configfile=overlay)
+def refused(checkout, *arguments, target="all", **config):
+    """What was printed by a run that had to fail."""
+    code, printed = checkout.run(*arguments, "--", target, **config)
     assert code != 0
     assert "Traceback" not in printed, printed
     assert not list(checkout.folder.glob("results/**/*.partial-*"))
@@ -41,9 +38,9 @@ EMODB = {"corpus": {"name": "emodb", "adapter": "emodb"}}
 
 
 def test_missing_root(checkout, tmp_path):
-    printed = refused(checkout, tmp_path, **EMODB)
+    printed = refused(checkout, **EMODB)
     assert "root is not set" in printed and "--config root=<folder>" in printed
-    printed = refused(checkout, tmp_path, **EMODB, root=str(tmp_path / "nowhere"))
+    printed = refused(checkout, **EMODB, root=str(tmp_path / "nowhere"))
     assert "nowhere', which is no folder" in printed
 
 
@@ -62,7 +59,7 @@ def test_missing_root(checkout, tmp_path):
 def test_unusable_corpora(checkout, tmp_path, build, config, sentence):
     root = tmp_path / "speech"
     build(root)
-    printed = refused(checkout, tmp_path, target=FOLDS, **{**EMODB, **config}, root=str(root))
+    printed = refused(checkout, target=FOLDS, **{**EMODB, **config}, root=str(root))
     told = [line for line in printed.splitlines() if line.startswith("serflow: ")]
     assert len(told) == 1 and sentence in told[0], printed
     assert not (checkout.folder / FOLDS).exists()
@@ -85,8 +82,8 @@ def test_unusable_corpora(checkout, tmp_path, build, config, sentence):
         ),
     ],
 )
-def test_wrong_configuration(checkout, tmp_path, config, sentence):
-    assert sentence in refused(checkout, tmp_path, "--dry-run", **config)
+def test_wrong_configuration(checkout, config, sentence):
+    assert sentence in refused(checkout, "--dry-run", **config)
 
 
 def test_a_checkpoint_that_is_none(checkout, tmp_path):
@@ -94,17 +91,17 @@ def test_a_checkpoint_that_is_none(checkout, tmp_path):
     small = {"corpus": {"options": {"speakers": 6, "sentences": 1}}}
     empty, broken = tmp_path / "empty", tmp_path / "broken"
     empty.mkdir()
-    printed = refused(checkout, tmp_path, target=target, encoders={"hubert": str(empty)}, **small)
+    printed = refused(checkout, target=target, encoders={"hubert": str(empty)}, **small)
     assert f"{empty} is no checkpoint: it has no config.json" in printed
     write_json(broken / "config.json", {"model_type": "hubert"})
     (broken / "model.safetensors").write_bytes(b"no weights")
-    printed = refused(checkout, tmp_path, target=target, encoders={"hubert": str(broken)}, **small)
+    printed = refused(checkout, target=target, encoders={"hubert": str(broken)}, **small)
     assert f"'{broken}' cannot be loaded" in printed
-    printed = refused(checkout, tmp_path, target=target, encoders={"hubert": "scratch:huge"}, **small)
+    printed = refused(checkout, target=target, encoders={"hubert": "scratch:huge"}, **small)
     assert "'scratch:huge' names no size: use one of mel-tiny" in printed
 
 
-def test_a_full_disk(checkout, tmp_path):
+def test_a_full_disk(checkout):
     disk = checkout.folder / "results"
     disk.mkdir()
     mount, unmount = shutil.which("mount"), shutil.which("umount")
@@ -112,7 +109,7 @@ def test_a_full_disk(checkout, tmp_path):
     if not mount or subprocess.run(small, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small disk to fill")
     try:
-        printed = refused(checkout, tmp_path, target="results/demo/corpus/folds.parquet")
+        printed = refused(checkout, target="results/demo/corpus/folds.parquet")
         assert "No space left on device" in printed and "free space" in printed
         assert not list(disk.rglob("*.parquet"))
     finally:

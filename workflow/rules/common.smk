@@ -1,6 +1,8 @@
 # The checked configuration, and the names of things: which artifact stands where, and who may hear what.
 import re
 
+from snakemake.logging import LogEvent, logger
+
 from serflow import config as configuration
 from serflow.errors import UserError
 from serflow.models import input_features
@@ -17,6 +19,15 @@ RESULTS = f"results/{CORPUS}"
 LOGS = f"logs/{CORPUS}"
 FOLDS = range(config["folds"]["count"])
 ENCODER_MODULES = ["serflow.models.hubert"]
+
+
+def worth_reading(record):
+    """Leaves out of Snakemake's messages what the jobs' own lines say better."""
+    planning = str(record.msg).startswith(("Select jobs to execute", "Execute "))
+    return not planning and getattr(record, "event", None) != LogEvent.JOB_FINISHED
+
+
+logger.addFilter(worth_reading)
 
 
 def code(script, *modules):
