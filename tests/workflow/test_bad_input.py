@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
+from tests.conftest import PROJECT, TINY
 
 from serflow.artifacts import write_json
 
@@ -26,7 +27,8 @@ def emodb(root, speakers=("03", "08", "09", "10"), emotions="WN", texts=("a01", 
 
 def refused(checkout, *arguments, target="all", **config):
     """What was printed by a run that had to fail."""
-    code, printed = checkout.run(*arguments, "--", target, **config)
+    base = PROJECT / "config" / "config.yaml" if "root" in config else TINY
+    code, printed = checkout.run(*arguments, "--", target, configfile=base, **config)
     assert code != 0
     assert "Traceback" not in printed, printed
     assert not list(checkout.folder.glob("results/**/*.partial-*"))
@@ -48,8 +50,8 @@ def test_missing_root(checkout, tmp_path):
     ("build", "config", "sentence"),
     [
         (lambda root: root.mkdir(), {}, "expected"),
-        (lambda root: speech(root / "wav" / "song.wav"), {}, "song.wav"),
-        (lambda root: emodb(root, speakers=["03"]), {}, "one speaker"),
+        (lambda root: speech(root / "wav" / "song.wav"), {}, "found wav/song.wav"),
+        (lambda root: emodb(root, speakers=["03"]), {}, "its only speaker is '03'"),
         (lambda root: emodb(root), {"folds": {"count": 5}}, "folds.count 5"),
         (lambda root: (emodb(root), speech(root / "wav" / "03a01Fa.wav")), {}, "happiness"),
         (lambda root: emodb(root), {"corpus": {**EMODB["corpus"], "adapter": "emobd"}}, "emodb"),

@@ -14,7 +14,7 @@ from serflow.errors import UserError
 from serflow.progress import LINES, say
 
 LAST_LINES = 12
-NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
@@ -36,15 +36,11 @@ def job(snakemake):
             yield _made(snakemake)
         except UserError as error:
             _give_up(terminal, f"serflow: {error}")
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                _give_up_with_log(terminal, what, log)
-            place = error.filename or Path.cwd()
-            _give_up(
-                terminal,
-                f"serflow: {place} cannot be written ({error.strerror}): free space or rights, run again.",
-            )
-        except Exception:  # noqa: BLE001 whatever it was, its traceback is shown and the job fails
+        except Exception as error:  # noqa: BLE001 whatever it was, its traceback is shown and the job fails
+            reason = _no_room(error)
+            if reason:
+                place = getattr(error, "filename", None) or Path(snakemake.output[0]).parent
+                _give_up(terminal, f"serflow: {place}: {reason}: free space or give rights there, then run again.")
             _give_up_with_log(terminal, what, log)
         say(f"done in {time.monotonic() - started:.0f} s")
 
@@ -61,6 +57,14 @@ class _Both:
 
     def flush(self):
         self.terminal.flush()
+
+
+def _no_room(error):
+    """Why nothing can be written, None for another error. Libraries below Python keep only the message."""
+    messages = {code: os.strerror(code) for code in NO_ROOM}
+    if getattr(error, "errno", None) in messages:
+        return messages[error.errno]
+    return next((message for message in messages.values() if message in str(error)), None)
 
 
 def _title(snakemake):

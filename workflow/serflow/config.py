@@ -24,11 +24,11 @@ def complete(config):
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
     config = copy.deepcopy(dict(config))
     _fill(config, schema())
-    for name in ("pretraining", "systems"):
-        _fill_schedules(config, name)
     error = next(iter(sorted(Draft202012Validator(schema()).iter_errors(config), key=_depth)), None)
     if error is not None:
         raise UserError(_sentence(error))
+    for name in ("pretraining", "systems"):
+        _fill_schedules(config, name)
     _check_names(config)
     return config
 
@@ -49,14 +49,11 @@ def _fill(values, description):
 def _fill_schedules(config, section):
     """Give every entry its whole schedule: the section's common one with the entry's differences."""
     common = "pretraining_schedule" if section == "pretraining" else "finetuning_schedule"
-    for name, entry in config[section].items() if isinstance(config[section], dict) else ():
-        if isinstance(entry, dict) and isinstance(entry.get("schedule"), dict) and isinstance(config[common], dict):
-            for key in entry["schedule"]:
-                _known(key, schema()["properties"][common]["properties"], f"{section}.{name}.schedule")
-            entry["schedule"] = {**config[common], **entry["schedule"]}
-            validator = Draft202012Validator(schema()["properties"][common])
-            for error in validator.iter_errors(entry["schedule"]):
-                raise UserError(_sentence(error, f"{section}.{name}.schedule"))
+    validator = Draft202012Validator(schema()["properties"][common])
+    for name, entry in config[section].items():
+        entry["schedule"] = {**config[common], **entry["schedule"]}
+        for error in validator.iter_errors(entry["schedule"]):
+            raise UserError(_sentence(error, f"{section}.{name}.schedule"))
 
 
 def _depth(error):
@@ -78,11 +75,6 @@ def _unknown(name, known, where):
     close = difflib.get_close_matches(str(name), list(known), n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}."
     return f"there is no key '{name}' in {where or 'the configuration'}: {hint}"
-
-
-def _known(name, known, where):
-    if name not in known:
-        raise UserError(f"config: {_unknown(name, known, where)}")
 
 
 def _check_names(config):

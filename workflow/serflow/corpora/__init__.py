@@ -93,9 +93,10 @@ def _scan(name, root, options):
         raise UserError(f"Corpus {name}: {error} in its options.") from error
     rows = module.scan(root, **options)
     if rows.empty or rows["emotion"].isna().all():
-        found = ", ".join(sorted(os.listdir(root))[:3]) or "an empty folder"
+        files = sorted(path.relative_to(root).as_posix() for path in Path(root).rglob("*") if path.is_file())
+        found = ", ".join(files[:3]) or "an empty folder"
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
-        raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}.")
+        raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}; see corpus.adapter and root.")
     return rows.assign(start=rows.get("start", 0.0), end=rows.get("end", float("nan")))[LABELS]
 
 

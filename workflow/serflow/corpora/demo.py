@@ -4,6 +4,7 @@ A source-filter synthesiser: glottal pulses and noise, shaped by moving formants
 voice speaks; speaker, utterance and emotion each add to them, the emotion in proportion to its intensity.
 """
 
+import io
 from itertools import product
 from pathlib import Path
 
@@ -226,7 +227,9 @@ def synthesise(root, speakers=8, emotions=("neutral", "anger", "happiness", "sad
             name, gender = f"s{person + 1:02d}", speaker(seed, person)[0]
             utterance = f"{name}_{emotion}_{index + 1}"
             samples, curve = utter(seed, person, index, emotion)
-            soundfile.write(folder / "wav" / f"{utterance}.wav", samples, RATE, subtype="PCM_16")
+            wav = io.BytesIO()  # libsndfile does not say that a disk is full
+            soundfile.write(wav, samples, RATE, subtype="PCM_16", format="WAV")
+            (folder / "wav" / f"{utterance}.wav").write_bytes(wav.getvalue())
             frames = pd.DataFrame({"time": np.arange(len(curve)) / 100, "intensity": curve})
             frames.to_csv(folder / "intensity" / f"{utterance}.csv", float_format="%.4f", **TABLE)
             text = " ".join("".join(word) for word in sentence(seed, index))
