@@ -96,7 +96,7 @@ def _scan(name, root, options):
         files = sorted(path.relative_to(root).as_posix() for path in Path(root).rglob("*") if path.is_file())
         found = ", ".join(files[:3]) or "an empty folder"
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
-        raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}; see corpus.adapter and root.")
+        raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}.")
     return rows.assign(start=rows.get("start", 0.0), end=rows.get("end", float("nan")))[LABELS]
 
 
