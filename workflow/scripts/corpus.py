@@ -23,10 +23,11 @@ with job(snakemake) as made:
     try:
         utterances, quarantined = read_corpus(adapter, root, progress=told, **settings, **options)
     except UserError as error:
-        if hasattr(error, "quarantined"):
-            Path(snakemake.output.quarantine).parent.mkdir(parents=True, exist_ok=True)
-            error.quarantined.to_csv(snakemake.output.quarantine + ".refused", index=False)
-        raise
+        if not hasattr(error, "quarantined"):
+            raise
+        refused = Path(snakemake.output.quarantine).with_name("refused.csv")  # a failed job's outputs are deleted
+        artifacts.write_text(refused, error.quarantined.to_csv(index=False))
+        raise UserError(f"{error} All of them, with reasons: {refused}") from error
     with writing_frames(snakemake.output.audio, 0, "int16", 1 / audio.RATE, made) as writer:
         for row in track(utterances.itertuples(), len(utterances), "converting audio"):
             writer.append(row.utterance, audio.to_int16(audio.load(Path(root) / row.path, row.start, row.end)))

@@ -30,6 +30,7 @@ def job(snakemake):
     with log.open("w") as file:
         sys.stdout.flush(), sys.stderr.flush()
         os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(log.with_suffix(""))
         _configure_logging()
         LINES.stream, LINES.prefix, started = _Both(terminal), f"  {what}: ", time.monotonic()
         try:

@@ -151,7 +151,7 @@ def _refuse_ruined(name, quarantined, total, max_quarantined):
     error = UserError(
         f"Corpus {name}: {len(quarantined)} of {total} utterances cannot be used ({share:.1%}, at most "
         f"{max_quarantined:.1%} may), mostly {kinds.index[0]} ({kinds.iloc[0]}); "
-        f"see quarantine.csv, which starts with {quarantined['file'][0]}, or raise max_quarantined."
+        f"the first is {quarantined['file'][0]}: mend them or raise corpus.max_quarantined."
     )
     error.quarantined = quarantined
     raise error

@@ -70,6 +70,7 @@ class WaveFrontEnd(HubertFeatureEncoder):
 
 def _norm_over_valid(hidden, norm, frames):
     """`nn.GroupNorm` with a group a channel, statistics over the first `frames` `[B]` of `hidden` `[B, C, T]`."""
+    hidden = hidden.float()  # under autocast too, where nn.GroupNorm would do the same
     valid = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]
     count = frames[:, None, None]
     mean = (hidden * valid).sum(-1, keepdim=True) / count
