@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -6,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from serflow import artifacts
-from serflow.corpora import COLUMNS, adapters, emodb, read_corpus
+from serflow.corpora import COLUMNS, adapters, emodb, folders, labels, read_corpus
 from serflow.errors import UserError
 
 NAMES = ["03a01Wa", "03a02Na", "03b01Wb", "08a01Na", "08a02Wa", "08a02Wc", "10b10Nd"]
@@ -39,6 +42,7 @@ def test_emodb_names_are_read(tmp_path):
         "gender": "male",
         "session": "10",
         "text": "b10",
+        "label": "N",
         "emotion": "neutral",
         "start": 0.0,
         "seconds": 0.2,
@@ -173,11 +177,47 @@ def test_progress_sees_every_file_once(tmp_path):
     assert sorted(seen) == [f"wav/{name}.wav" for name in sorted(NAMES)]
 
 
+def test_differences_from_the_published_counts_are_told_and_completeness_is_not(tmp_path, caplog, monkeypatch):
+    counts = {"utterances": 7, "speakers": 3, "emotion": {"anger": 4, "neutral": 3}, "names": NAMES}
+    monkeypatch.setattr(emodb, "PUBLISHED", counts)
+    root = berlin(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        read_corpus("emodb", root)
+        assert caplog.messages == []
+        (root / "wav/08a02Wa.wav").unlink()
+        read_corpus("emodb", root)
+    assert caplog.messages == [
+        "Corpus emodb: 7 utterances expected, 6 found",
+        "Corpus emodb, emotion anger: 4 utterances expected, 3 found",
+        "Corpus emodb: missing 08a02Wa",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_text_of_every_encoding(tmp_path, encoding):
+    (tmp_path / "x.txt").write_bytes("déjà\r\n".encode(encoding))
+    assert folders.read_text(tmp_path / "x.txt") == "déjà\r\n"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from([*labels.SYNONYMS, "Ärger", "x"]), min_size=1), st.data())
+def test_harmonising_twice_is_harmonising_once_and_every_row_goes_where_its_label_says(own, data):
+    own = pd.Series(own, dtype=object)
+    common = labels.harmonised(own.str.upper())
+    assert labels.harmonised(common).equals(common)
+    assert set(common) <= {*labels.VOCABULARY, "ÄRGER", "X"}
+    rows = pd.DataFrame({"utterance": map(str, own.index), "label": own, "emotion": labels.harmonised(own)})
+    wanted = data.draw(st.lists(st.sampled_from(sorted({*rows["emotion"]})), min_size=1, unique=True))
+    chosen, _ = labels.choose("x", emodb, rows, {f"class {emotion}": [emotion] for emotion in wanted})
+    assert len(chosen) == rows["emotion"].isin(wanted).sum()
+    assert (chosen["emotion"] == "class " + rows["emotion"][chosen.index]).all()
+
+
 def test_importing_corpora_does_not_import_torch():
     code = "import sys, serflow.corpora.emodb, serflow.corpora.table; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
-    assert {"emodb", "table"} <= set(adapters())
+    assert {"emodb", "table"} <= set(adapters()) and not {"folders", "labels", "published"} & set(adapters())
 
 
 @pytest.mark.skipif(not EMODB, reason="SERFLOW_EMODB does not name the corpus' folder")

@@ -87,7 +87,7 @@ def test_every_speaker_says_the_same_sentences_in_every_emotion(corpus):
 
 def test_scan_is_what_read_corpus_asks_for(corpus):
     rows = demo.scan(corpus)
-    assert set(rows) == {"utterance", "path", "speaker", "gender", "session", "text", "emotion"}
+    assert set(rows) == {"utterance", "path", "speaker", "gender", "session", "text", "label", "emotion"}
     assert len(rows) == 4 * 4 * 6 and (rows.session == rows.speaker).all()
     assert Counter(rows.groupby("speaker").gender.first()) == {"female": 2, "male": 2}
     utterances, quarantined = read_corpus("demo", corpus)

@@ -85,6 +85,15 @@ def test_which_table(tmp_path):
         assert set(table.scan(tmp_path, name)["emotion"]) == {"calm", "fear"}
 
 
+def test_emotions_get_their_common_names_and_keep_their_own(tmp_path):
+    text = FOUR.replace("01,joy", "01,Happy").replace("fear", "Mixed feelings")
+    utterances, _ = read_corpus("table", described(tmp_path, text))
+    assert list(utterances["label"]) == ["Happy", "Mixed feelings", "joy", "Mixed feelings"]
+    assert list(utterances["emotion"]) == ["happiness", "Mixed feelings"] * 2
+    own, _ = read_corpus("table", tmp_path, classes={"glad": ["happiness"], "mixed": ["Mixed feelings"]})
+    assert list(own["emotion"]) == ["glad", "mixed"] * 2
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
 @pytest.mark.parametrize(("name", "separator"), [("labels.csv", ","), ("labels.TSV", "\t")])

@@ -1,8 +1,15 @@
+import os
+import shutil
+import signal
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from serflow import training
+from serflow.errors import UserError
 from serflow.models import load_encoder
 from serflow.models.classifier import EmotionClassifier
 from serflow.models.pooling import POOLINGS
@@ -63,6 +70,55 @@ def test_a_checkpoint_of_another_configuration_is_not_used(tmp_path):
     train(model, Tones(17), tmp_path, SCHEDULE, 0, {"k": 2})
     train(fresh, Tones(17), tmp_path / "fresh", SCHEDULE, 0, {"k": 2})
     assert torch.equal(weights(model), weights(fresh))
+
+
+def test_a_checkpoint_that_was_being_written_is_passed_over(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(classifier(), Tones(17, stop_at=12), tmp_path, SCHEDULE, 0, {})
+    for name in ("checkpoint-11", "checkpoint-12"):
+        shutil.copytree(tmp_path / "checkpoint-10", tmp_path / name)
+    (tmp_path / "checkpoint-11" / "trainer_state.json").unlink()
+    (tmp_path / "checkpoint-12" / "checkpoint-is-incomplete.txt").touch()
+    model, unbroken = classifier(), classifier()
+    train(model, Tones(17), tmp_path, SCHEDULE, 0, {})
+    train(unbroken, Tones(17), tmp_path / "unbroken", SCHEDULE, 0, {})
+    assert torch.equal(weights(model), weights(unbroken))
+
+
+class TonesAndTerm(Tones):
+    """As SLURM ends a job."""
+
+    def __getitem__(self, step):
+        if step == self.stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+        return Tones(self.count)[step]
+
+
+def test_a_terminated_training_is_no_finished_one_and_goes_on(tmp_path, monkeypatch):
+    from transformers import trainer_jit_checkpoint
+
+    monkeypatch.setattr(trainer_jit_checkpoint.CheckpointManager.__init__, "__defaults__", (0,))  # no grace period
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(UserError, match="Training was stopped at step .* of 17: run again to go on"):
+            train(classifier(), TonesAndTerm(17, stop_at=7), tmp_path, SCHEDULE, 0, {})
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    model, unbroken = classifier(), classifier()
+    train(model, Tones(17), tmp_path, SCHEDULE, 0, {})
+    train(unbroken, Tones(17), tmp_path / "unbroken", SCHEDULE, 0, {})
+    assert torch.equal(weights(model), weights(unbroken))
+
+
+def test_mixed_precision_ends_with_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_has_bfloat16", lambda: True)
+    model = classifier()
+    train(model, Tones(3), tmp_path, SCHEDULE, 0, {})
+    model.eval().save_pretrained(tmp_path / "saved")
+    with torch.no_grad():
+        expected = EmotionClassifier.from_pretrained(tmp_path / "saved").eval()(**Tones(1)[0]).logits
+        assert torch.equal(model(**Tones(1)[0]).logits, expected)
 
 
 def test_it_learns_and_selection_by_validation_keeps_the_best_step(tmp_path):

@@ -6,9 +6,12 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
+import torch
+from safetensors.torch import save_file
 from tests.conftest import PROJECT, TINY
 
 from serflow.artifacts import write_json
+from serflow.models import load_encoder
 
 
 def speech(path, seconds=0.5):
@@ -35,6 +38,7 @@ def refused(checkout, *arguments, target="all", **config):
     return printed
 
 
+EMBEDDING = "results/demo/fold-0/embeddings/generic/frames.arrow"
 FOLDS = "results/emodb/corpus/folds.parquet"
 EMODB = {"corpus": {"name": "emodb", "adapter": "emodb"}}
 
@@ -91,16 +95,33 @@ def test_wrong_configuration(checkout, config, sentence):
 def test_a_checkpoint_that_is_none(checkout, tmp_path):
     target = "results/demo/systems/hubert-scratch/fold-0/seed-0/predictions.parquet"
     small = {"corpus": {"options": {"speakers": 6, "sentences": 1}}}
-    empty, broken = tmp_path / "empty", tmp_path / "broken"
+    empty, broken, foreign = (tmp_path / name for name in ("empty", "broken", "foreign"))
     empty.mkdir()
-    printed = refused(checkout, target=target, encoders={"hubert": str(empty)}, **small)
+    printed = refused(checkout, target=target, encoders={"untrained": str(empty)}, **small)
     assert f"{empty} is no checkpoint: it has no config.json" in printed
     write_json(broken / "config.json", {"model_type": "hubert"})
     (broken / "model.safetensors").write_bytes(b"no weights")
-    printed = refused(checkout, target=target, encoders={"hubert": str(broken)}, **small)
+    printed = refused(checkout, target=target, encoders={"untrained": str(broken)}, **small)
     assert f"'{broken}' cannot be loaded" in printed
-    printed = refused(checkout, target=target, encoders={"hubert": "scratch:huge"}, **small)
+    load_encoder("scratch:mel-tiny").save_pretrained(foreign)
+    save_file({"resnet.conv1.weight": torch.zeros(2)}, foreign / "model.safetensors", {"format": "pt"})
+    printed = refused(checkout, target=target, encoders={"untrained": str(foreign)}, **small)
+    assert f"'{foreign}' lacks" in printed and "give a complete checkpoint" in printed
+    write_json(broken / "config.json", [1])
+    printed = refused(checkout, "--dry-run", target=target, encoders={"untrained": str(broken)}, **small)
+    assert "config.json is no model description" in printed
+    printed = refused(checkout, target=target, encoders={"untrained": "scratch:huge"}, **small)
     assert "'scratch:huge' names no size: use one of mel-tiny" in printed
+
+
+def test_demo_options(checkout):
+    options = {"corpus": {"options": {"speaker": 3}}}
+    assert "corpus.options has no 'speaker'" in refused(checkout, target="results/demo/raw/labels.csv", **options)
+
+
+def test_a_layer_that_the_encoder_lacks(checkout):
+    printed = refused(checkout, target=EMBEDDING, units={"generic": {"frames": "hubert", "layer": 5}})
+    assert "layer 5 of an encoder with 2" in printed
 
 
 def test_a_full_disk(checkout):

@@ -11,6 +11,8 @@ from serflow.provenance import code_digest, listing_digest
 try:
     config = configuration.complete(config)
     configuration.check_root(config)
+    for start in config["encoders"].values():
+        input_features(start)  # a folder that is no checkpoint is told before anything runs
 except UserError as error:
     sys.exit(f"serflow: {error}")
 
@@ -73,8 +75,10 @@ def model_in_pool(name, pool):
 
 
 def start_of(name):
-    """Where an encoder starts that no run made: its `scratch:<size>`, folder or hub id; None for what a run made."""
-    return config["encoders"].get(name)
+    """An encoder that no run made: its `scratch:<size>`, folder or hub id, and a folder's state; no start for others."""
+    start = config["encoders"].get(name)
+    folder = start if start and Path(start).is_dir() else None
+    return {"start": start, "state": listing_digest(folder)}
 
 
 def predictions_of(system):
@@ -96,7 +100,7 @@ def tabled_systems():
 
 def trained_systems():
     """Tabled systems that have a training curve."""
-    return [name for name in tabled_systems() if "encoder" in config["systems"][name]]
+    return [name for name in tabled_systems() if name in TRAINED_SYSTEMS]
 
 
 def every_figure():
@@ -131,7 +135,7 @@ def clustered_frames(wildcards):
 def embedding_settings(wildcards):
     """The layer that is clustered, and the starting point of an encoder that no run made."""
     entry = config["units"][wildcards.units]
-    return {"layer": entry["layer"], "start": start_of(entry["frames"]), "seed": config["seeds"][0]}
+    return {"layer": entry["layer"], "seed": config["seeds"][0], **start_of(entry["frames"])}
 
 
 def clustering_settings(wildcards):
@@ -164,14 +168,16 @@ def pretraining_settings(wildcards):
     return {
         "schedule": entry["schedule"],
         "units": config["units"][entry["units"]]["k"],
-        "start": start_of(entry["start"]),
         "seed": config["seeds"][0],
+        **start_of(entry["start"]),
     }
 
 
 # What the rules of systems.smk read and are told.
 
-CLASSICAL_SYSTEMS = [name for name, system in config["systems"].items() if "encoder" not in system]
+CLASSICAL_SYSTEMS = [
+    name for name, system in config["systems"].items() if system["method"] in configuration.CLASSICAL
+]
 TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_SYSTEMS]
 
 
@@ -188,7 +194,9 @@ def system_inputs(wildcards):
 def system_settings(wildcards):
     """The system's entry in config without its title, which changes no number."""
     entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
-    return entry | {"start": start_of(entry.get("encoder")), "selection": config["protocol"]["selection"]}
+    if wildcards.system in CLASSICAL_SYSTEMS:
+        return {"method": entry["method"]}
+    return {**entry, "selection": config["protocol"]["selection"], **start_of(entry["encoder"])}
 
 
 # What the rules of evaluation.smk read and are told.

@@ -18,6 +18,8 @@ from serflow.training import forget_checkpoints, train, unweighted_accuracy
 with job(snakemake) as made:
     settings, seed = snakemake.params.settings, int(snakemake.wildcards.seed)
     start = settings["start"] or str(Path(snakemake.input.encoder[0]).parent)
+    if settings["frozen"] == "front-end" and start.startswith("scratch:"):
+        settings = {**settings, "frozen": "nothing"}  # a random front-end would handicap the control
     utterances = pd.read_parquet(snakemake.input.utterances)
     parts, classes = labelled_parts(utterances, pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold))
     model = EmotionClassifier.around(load_encoder(start, seed), classes, settings, seed)

@@ -21,7 +21,8 @@ with job(snakemake) as made:
     notes = [
         f"{folds['count']} folds by speaker, {folds['validation_speakers']} validation speaker(s) each, "
         f"fold seed {folds['seed']}, seeds {', '.join(map(str, settings['seeds']))}; "
-        f"scored step: {protocol['selection']}; what was pretrained and clustered {heard}."
+        f"scored step: {protocol['selection']}; what was pretrained and clustered {heard}; classical systems, for "
+        "which nothing is chosen on them, train on the validation speakers too."
     ]
     write_text(snakemake.output.csv, table.to_csv(index=False))
     write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")

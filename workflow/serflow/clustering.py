@@ -19,6 +19,10 @@ class Clustering:
         """Nearest centroid of each frame: `[T, D]` -> int32 `[T]`."""
         return self._search(frames)[1]
 
+    def distances(self, frames):
+        """Squared distance of each frame to its centroid: `[T, D]` -> float32 `[T]`."""
+        return self._search(frames)[0]
+
     def _search(self, frames):
         index = faiss.IndexFlatL2(self.centroids.shape[1])
         index.add(self.centroids)
@@ -26,7 +30,7 @@ class Clustering:
         return distances[:, 0], units[:, 0].astype(np.int32)
 
 
-def fit_kmeans(frames, k, seed=0, inits=1, iterations=50, tolerance=1e-4):
+def fit_kmeans(frames, k, seed=0, inits=1, iterations=100, tolerance=1e-5):
     """Best of `inits` runs of k-means over all `frames` `[N, D]`, on GPU where FAISS sees one.
 
     FAISS by default samples 256 points a centroid and starts from random points; both lose separated clusters. Its
@@ -57,7 +61,7 @@ def fit_kmeans(frames, k, seed=0, inits=1, iterations=50, tolerance=1e-4):
         )
         kmeans.train(frames, init_centroids=start)
         fitted = Clustering(kmeans.centroids, 0.0)
-        fitted.objective = float(fitted._search(frames)[0].sum(dtype=np.float64))
+        fitted.objective = float(fitted.distances(frames).sum(dtype=np.float64))
         if best is None or fitted.objective < best.objective:
             best = fitted
     return best

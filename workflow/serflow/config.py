@@ -24,6 +24,8 @@ def complete(config):
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
     config = copy.deepcopy(dict(config))
     _fill(config, schema())
+    if isinstance(config["corpus"], dict) and config["corpus"]["name"] is None:
+        config["corpus"]["name"] = config["corpus"]["adapter"]
     error = next(iter(sorted(Draft202012Validator(schema()).iter_errors(config), key=_depth)), None)
     if error is not None:
         raise UserError(_sentence(error))
@@ -64,7 +66,7 @@ def _sentence(error, prefix=""):
     where = ".".join([prefix, *map(str, error.absolute_path)] if prefix else map(str, error.absolute_path))
     if error.validator == "additionalProperties" and error.schema["additionalProperties"] is False:
         known = error.schema["properties"]
-        unknown = sorted(set(error.instance) - set(known))[0]
+        unknown = sorted(set(error.instance) - set(known), key=str)[0]
         return f"config: {_unknown(unknown, known, where)}"
     if error.validator == "required":
         return f"config: {where} lacks the key {error.message.split(' is ')[0]}: add it."
@@ -95,13 +97,20 @@ def _check_names(config):
     for name, entry in pretraining.items():
         _named(entry["start"], encoders | pretraining, f"pretraining.{name}.start")
         _named(entry["units"], config["units"], f"pretraining.{name}.units")
+    for name, entry in systems.items():
+        if name not in learned and "encoder" in entry:
+            raise UserError(f"config: systems.{name}.encoder: method {entry['method']} takes no encoder; remove it.")
     for name, entry in learned.items():
         if "encoder" not in entry:
             raise UserError(
                 f"config: systems.{name} lacks the key 'encoder': name an entry of encoders or pretraining."
             )
         _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
+    if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
+        raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")
     for name, table in config["tables"].items():
+        if not table["rows"]:
+            raise UserError(f"config: tables.{name}.rows is empty: name its systems, or remove the table.")
         for system, baseline in table["rows"].items():
             _named(system, systems, f"tables.{name}.rows")
             if baseline is not None:

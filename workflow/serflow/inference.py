@@ -4,12 +4,17 @@ import numpy as np
 import torch
 
 from serflow.batches import WholeUtterances
+from serflow.errors import UserError
 from serflow.progress import track
 
 
 def embed(encoder, inputs, utterances, layer, seconds, what="embedding"):
     """Yield `(utterance, frames [T, D] float32)` of hidden state `layer` (0 = input of the first layer), in
     length order."""
+    if layer > encoder.config.num_hidden_layers:
+        raise UserError(
+            f"units: layer {layer} of an encoder with {encoder.config.num_hidden_layers}: lower units.*.layer."
+        )
     for rows, batch, _ in _evaluate(encoder, inputs, utterances, seconds, what):
         frames = encoder(**batch, last_layer=layer)
         hidden = frames.hidden_states[layer].float().cpu().numpy()

@@ -35,7 +35,7 @@ def listing_digest(folder):
     for path, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
-            status = os.stat(os.path.join(path, name))
+            status = os.lstat(os.path.join(path, name))  # a dangling link is the corpus' fault, told there
             lines.append(f"{os.path.relpath(path, folder)}/{name} {status.st_size} {status.st_mtime_ns}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -44,7 +44,7 @@ def listing_digest(folder):
 def _reached(file):
     """The files of serflow that `file` imports directly, and the packages they stand in."""
     names = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -64,11 +64,15 @@ def _file(module):
 
 @cache
 def _meaning(file):
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        raise UserError(f"{file} has a syntax error in line {error.lineno}: mend it.") from error
+    tree = _tree(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _tree(file):
+    try:
+        return ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise UserError(f"{file} has a syntax error in line {error.lineno}: mend it.") from error

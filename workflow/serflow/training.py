@@ -10,6 +10,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCall
 from transformers.trainer_utils import get_last_checkpoint
 
 from serflow import artifacts
+from serflow.errors import UserError
 from serflow.progress import LINE, say
 
 
@@ -22,7 +23,8 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
     `measure(predictions) -> dict` every `report_steps`. `selection`: `last` keeps the last step, `validation` the
     step of the best `UA`.
 
-    Returns the history, a frame `step, quantity, value`. The model is trained in place.
+    Returns the history, a frame `step, quantity, value`. The model is trained in place. Raises UserError when a
+    SIGTERM stopped it before its last step; what it had learned by then is kept in `folder`.
     """
     folder = Path(folder)
     checkpoint = _own_checkpoint(folder, made)
@@ -37,13 +39,14 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
         learning_rate=schedule["learning_rate"],
-        warmup_steps=schedule["warmup"] if 0 < schedule["warmup"] < 1 else 0,
+        warmup_steps=schedule["warmup"],
         weight_decay=schedule["weight_decay"],
         adam_beta1=schedule["betas"][0],
         adam_beta2=schedule["betas"][1],
         adam_epsilon=schedule["epsilon"],
         max_grad_norm=schedule["clip"],
         bf16=_has_bfloat16(),
+        use_cpu=not torch.cuda.is_available(),
         seed=seed,
         full_determinism=True,
         save_strategy="steps",
@@ -75,6 +78,13 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
     if checkpoint:
         say(f"going on from step {checkpoint.rpartition('-')[2]}")
     trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.state.global_step < len(batches):
+        raise UserError(
+            f"Training was stopped at step {trainer.state.global_step} of {len(batches)}: run again to go on."
+        )
+    model.__dict__.pop(
+        "forward", None
+    )  # accelerate leaves its mixed precision there; predictions are the model's own
     return _history(trainer.state.log_history)
 
 
@@ -100,6 +110,10 @@ def _own_checkpoint(folder, made):
     """The newest checkpoint that the same configuration, inputs and code left in `folder`, or None."""
     note = folder / "made.json"
     if note.is_file() and note.read_bytes() == artifacts.encode(made):
+        for checkpoint in folder.glob("checkpoint-*"):
+            # Trainer writes its state last, and marks what a SIGTERM made it begin.
+            if not (checkpoint / "trainer_state.json").is_file() or list(checkpoint.glob("*incomplete*")):
+                shutil.rmtree(checkpoint)
         return get_last_checkpoint(str(folder))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -115,7 +129,8 @@ def _has_bfloat16():
 
 
 def _only_item(items):
-    return items[0]
+    (item,) = items
+    return item
 
 
 def _history(log):

@@ -1,9 +1,10 @@
 """A folder of emotional speech becomes a table of checked utterances. A new corpus is one new file here.
 
-An adapter `<name>.py` has `scan(root, **options)`: a frame with a row for each utterance that file names and
-label files promise (it opens no audio): utterance, path (relative to root, with /), speaker, gender (female,
-male, unknown), session, text, emotion (NaN: not known) and, for segments, start and end in seconds. `LAYOUT`
-says what it looks for; `PUBLISHED` may hold its owner's counts.
+An adapter `<name>.py` has `scan(root, **options)`: a frame with a row for each utterance that file names and label
+files promise (it opens no audio): utterance, path (relative to root, with /), speaker, label (the corpus' own) and
+emotion (the same in the vocabulary of labels.py; NaN: not known); where there are such, gender (female, male,
+unknown), session (else the speaker is one), text and, for segments, start and end in seconds. `LAYOUT` says what it
+looks for. It may have `PUBLISHED`, its owner's counts (published.py), and `CLASSES`, class sets by name (labels.py).
 """
 
 import difflib
@@ -11,7 +12,6 @@ import importlib
 import logging
 import os
 import pkgutil
-from collections import Counter
 from inspect import signature
 from pathlib import Path
 
@@ -19,9 +19,12 @@ import pandas as pd
 
 from serflow import audio
 from serflow.artifacts import digest
+from serflow.corpora.labels import choose
+from serflow.corpora.published import tell_differences
 from serflow.errors import UserError
 
-LABELS = ["utterance", "path", "speaker", "gender", "session", "text", "emotion", "start", "end"]
+SHARED = {"folders", "labels", "published"}  # modules here that are no corpus
+LABELS = ["utterance", "path", "speaker", "gender", "session", "text", "label", "emotion", "start", "end"]
 COLUMNS = [*LABELS, "seconds", "sample_rate", "sha256"]
 
 
@@ -38,7 +41,8 @@ def read_corpus(
 ):
     """Scan corpus `name` below the folder `root`, then open and check every file.
 
-    classes: {class: [the corpus' labels]} picks and merges; None takes every label as a class.
+    classes: {class: [labels]} picks and merges, each label a name of the common vocabulary or the corpus' own; or the
+    name of a class set, as "4-class"; None takes every emotion as a class.
     max_quarantined: the share of utterances that may be unusable. progress: wraps the files, as tqdm does.
     options: the adapter's own.
 
@@ -47,9 +51,14 @@ def read_corpus(
     Raises UserError; one for too many unusable files carries them as its attribute `quarantined`.
     """
     root = _folder(name, root)
-    rows = _scan(name, root, options)
+    module = adapter(name)
+    rows = _scan(name, module, root, options)
+    published = getattr(module, "PUBLISHED", {})
+    tell_differences(name, rows, root, published)
     if classes is not None:
-        rows = _choose(name, rows, classes)
+        wanted = str(classes)
+        rows, classes = choose(name, module, rows, classes)
+        tell_differences(f"{name}, {wanted}", rows, root, published.get(wanted))
     rows = rows.sort_values("utterance", ignore_index=True)
     _refuse_repeated(name, rows)
     rows = rows.join(_listen(rows, root, min_seconds, max_seconds, progress))
@@ -64,7 +73,7 @@ def read_corpus(
 
 def adapters():
     """The names that `read_corpus` knows."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted({module.name for module in pkgutil.iter_modules(__path__)} - SHARED)
 
 
 def adapter(name):
@@ -85,8 +94,7 @@ def _folder(name, root):
     return Path(root)
 
 
-def _scan(name, root, options):
-    module = adapter(name)
+def _scan(name, module, root, options):
     try:
         signature(module.scan).bind(root, **options)
     except TypeError as error:
@@ -97,20 +105,9 @@ def _scan(name, root, options):
         found = ", ".join(files[:3]) or "an empty folder"
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
         raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}.")
-    return rows.assign(start=rows.get("start", 0.0), end=rows.get("end", float("nan")))[LABELS]
-
-
-def _choose(name, rows, classes):
-    labels = [label for chosen in classes.values() for label in chosen]
-    repeated = [label for label, count in Counter(labels).items() if count > 1]
-    if repeated:
-        raise UserError(f"Corpus {name}: label {repeated[0]!r} is listed twice in classes; keep one.")
-    known = sorted(rows["emotion"].dropna().unique())
-    unknown = [label for label in labels if label not in known]
-    if unknown:
-        raise UserError(f"Corpus {name}: classes lists label {unknown[0]!r}, but the corpus has {', '.join(known)}.")
-    rows = rows[rows["emotion"].isin(labels) | rows["emotion"].isna()]
-    return rows.assign(emotion=rows["emotion"].map({label: c for c, ls in classes.items() for label in ls}))
+    usual = {"gender": "unknown", "session": rows["speaker"], "text": "", "start": 0.0, "end": float("nan")}
+    rows = rows.assign(**{column: value for column, value in usual.items() if column not in rows})
+    return rows.astype({"gender": object, "text": object}).fillna({"gender": "unknown", "text": ""})[LABELS]
 
 
 def _refuse_repeated(name, rows):

@@ -250,4 +250,4 @@ def scan(root):
     incomplete = labels.columns[labels.isna().any()]
     if len(incomplete):
         raise UserError(f"{path} lacks {incomplete[0]!r} in some line: synthesise the demo corpus again.")
-    return labels.assign(session=labels["speaker"])
+    return labels.assign(session=labels["speaker"], label=labels["emotion"])

@@ -3,9 +3,7 @@
 A file name is speaker (2 digits), sentence (3 characters), emotion (first letter, in German) and version.
 """
 
-import os
-
-import pandas as pd
+from serflow.corpora import folders
 
 LAYOUT = "WAV files named like wav/03a01Wa.wav"
 EMOTIONS = {
@@ -28,18 +26,5 @@ PUBLISHED = {
 
 def scan(root):
     """A row for each WAV file at any depth below `root`; emotion is NaN where the name does not tell it."""
-    files = sorted(
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if path.suffix.lower() == ".wav" and not path.name.startswith(".")
-    )
-    rows = pd.DataFrame({"path": pd.Series(files, dtype=str)})
-    rows["utterance"] = rows["path"].map(lambda path: os.path.splitext(os.path.basename(path))[0])
-    parts = rows["utterance"].str.extract(r"^(\d\d)([ab]\d\d)([A-Z])[a-z]$")
-    return rows.assign(
-        speaker=parts[0],
-        gender=parts[0].map(GENDERS).fillna("unknown"),
-        session=parts[0],
-        text=parts[1],
-        emotion=parts[2].map(EMOTIONS),
-    )
+    rows = folders.wavs(root, r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<label>[A-Z])[a-z]")
+    return rows.assign(gender=rows["speaker"].map(GENDERS), emotion=rows["label"].str.upper().map(EMOTIONS))

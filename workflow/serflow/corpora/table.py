@@ -1,7 +1,8 @@
 """Any corpus that comes with one table (CSV, TSV or Parquet) of its recordings or of segments of them.
 
 Columns: path (relative to the corpus' folder, or absolute), speaker and emotion; optionally gender, session,
-text, start and end (seconds; an empty end is the file's end) and utterance (a unique name).
+text, start and end (seconds; an empty end is the file's end) and utterance (a unique name). An emotion gets its
+common name where it has one (`Angry` is anger), else it stays as it is.
 """
 
 import difflib
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from serflow.corpora import folders, labels
 from serflow.errors import UserError
 
 LAYOUT = "a table whose rows name an audio file, its speaker and its emotion"
@@ -46,11 +48,13 @@ def scan(root, table=None):
     segment = "-" + rows["start"].replace("", "0") + "-" + rows["end"].replace("", "end")
     segment = segment.where((rows["start"] != "") | (rows["end"] != ""), "")
     stem = rows["path"].str.replace(r"\.[^./]*$", "", regex=True).str.replace("/", "-").str.lstrip("-.")
+    label = rows["emotion"].where(rows["emotion"] != "")
     return rows.assign(
         utterance=rows["utterance"].where(rows["utterance"] != "", stem + segment),
         gender=rows["gender"].str.lower().map(GENDERS).fillna("unknown"),
         session=rows["session"].where(rows["session"] != "", rows["speaker"]),
-        emotion=rows["emotion"].where(rows["emotion"] != ""),
+        label=label,
+        emotion=labels.harmonised(label),
         start=start,
         end=end,
     )
@@ -79,11 +83,7 @@ def _read(table):
         except (OSError, ValueError) as error:
             raise UserError(f"{table}: this is not a readable Parquet file; write it again.") from error
         return rows.astype(object).where(rows.notna(), "").astype(str).set_axis(rows.index + 1)
-    content = table.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
+    text = folders.read_text(table)
     try:  # Blank lines stay until lines are numbered; a comma too many must not make an index of column one.
         options = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False, "index_col": False}
         rows = pd.read_csv(io.StringIO(text), sep=SEPARATORS[table.suffix.lower()], **options)

@@ -41,21 +41,33 @@ def load_encoder(start, seed=0):
     folder = Path(start)
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
-    model_type = _description(folder / "config.json").get("model_type") if folder.exists() else "hubert"
     try:
+        model_type = _description(folder / "config.json").get("model_type") if folder.exists() else _on_hub(start)
         if model_type == CLASSIFIER:
-            from serflow.models.classifier import EmotionClassifier
-
-            return EmotionClassifier.from_pretrained(start, use_safetensors=True).encoder
-        return encoder_class(model_type).from_pretrained(start, use_safetensors=True)
+            from serflow.models.classifier import EmotionClassifier as model
+        else:
+            model = encoder_class(model_type)
+        loaded, report = model.from_pretrained(start, use_safetensors=True, output_loading_info=True)
     except UserError:
         raise
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
-        reason = str(error).strip().splitlines()[0][:200]
+        reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"The encoder '{start}' cannot be loaded ({reason}): give a folder made by save_pretrained with "
             "safetensors weights, a hub id this machine can reach or has cached, or scratch:<size>."
         ) from error
+    missing = sorted(name for name in report["missing_keys"] if "masked_spec_embed" not in name)
+    if missing:
+        raise UserError(
+            f"The encoder '{start}' lacks {len(missing)} weights, such as {missing[0]}: give a complete checkpoint."
+        )
+    return loaded.encoder if model_type == CLASSIFIER else loaded
+
+
+def _on_hub(name):
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(name).model_type
 
 
 def _from_scratch(size, seed):
@@ -72,8 +84,8 @@ def _from_scratch(size, seed):
 
 def _description(path):
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"{path} is no model description ({error}): give a folder made by save_pretrained."
         ) from error

@@ -214,7 +214,7 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
         logits = self.scores(frames.hidden_states[-1][mask])
         targets = labels[mask]
         loss = nn.functional.cross_entropy(logits.float(), targets)
-        if frames.features.requires_grad:  # keeps a trained front-end from growing; a fixed one has nothing to keep
+        if any(weight.requires_grad for weight in self.hubert.feature_extractor.parameters()):  # lest it grows
             loss = loss + self.feature_penalty * frames.features.float().square().mean()
         correct = (logits.argmax(-1) == targets).sum()
         return MaskedPrediction(loss, correct[None], torch.full_like(correct, len(targets))[None])

@@ -1,0 +1,31 @@
+"""CASIA, the Chinese emotional corpus of the Institute of Automation, 50 sentences in every emotion (METHODS 1).
+
+Path: speaker, emotion, number of the sentence. Who of the four is a woman is not published with it: unknown.
+"""
+
+from serflow.corpora import folders
+
+LAYOUT = "WAV files laid out like liuchanhg/angry/201.wav"
+EMOTIONS = {
+    "angry": "anger",
+    "fear": "fear",
+    "happy": "happiness",
+    "neutral": "neutral",
+    "sad": "sadness",
+    "surprise": "surprise",
+}
+SPEAKERS = ["liuchanhg", "wangzhe", "zhaoquanyin", "zhaozuoxiang"]
+PUBLISHED = {
+    "utterances": 1200,
+    "speakers": 4,
+    "emotion": dict.fromkeys(EMOTIONS.values(), 200),
+    "names": [f"{speaker}_{label}_{n}" for speaker in SPEAKERS for label in EMOTIONS for n in range(201, 251)],
+}
+
+
+def scan(root):
+    """A row for each WAV file below `root`; the text is the sentence's number, the same for every emotion."""
+    rows = folders.wavs(root, r"(?P<speaker>[^/]+)/(?P<label>[^/]+)/(?P<text>\d+)")
+    rows = rows.assign(speaker=rows["speaker"].str.lower(), label=rows["label"].str.lower())  # ZhaoZuoxiang
+    utterance = rows["speaker"] + "_" + rows["label"] + "_" + rows["text"]
+    return rows.assign(utterance=utterance.fillna(rows["utterance"]), emotion=rows["label"].map(EMOTIONS))

@@ -1,0 +1,49 @@
+"""CREMA-D, the Crowd-sourced Emotional Multimodal Actors Dataset (Cao et al., IEEE T-AC 2014).
+
+A file name is actor, sentence, emotion and level; the actors' genders stand in VideoDemographics.csv.
+"""
+
+from serflow.corpora import folders
+
+LAYOUT = "WAV files named like AudioWAV/1001_DFA_ANG_XX.wav, and VideoDemographics.csv"
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+}
+SENTENCES = {
+    "DFA": "Don't forget a jacket",
+    "IEO": "It's eleven o'clock",
+    "IOM": "I'm on my way to the meeting",
+    "ITH": "I think I have a doctor's appointment",
+    "ITS": "I think I've seen this before",
+    "IWL": "I would like a new alarm clock",
+    "IWW": "I wonder what this is about",
+    "MTI": "Maybe tomorrow it will be cold",
+    "TAI": "The airplane is almost full",
+    "TIE": "That is exactly what happened",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+PUBLISHED = {
+    "utterances": 7442,
+    "speakers": 91,
+    "emotion": {emotion: 1087 if emotion == "neutral" else 1271 for emotion in EMOTIONS.values()},
+}
+
+
+def scan(root):
+    """A row for each WAV file below `root`; genders are unknown without VideoDemographics.csv."""
+    rows = folders.wavs(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
+    genders = {}
+    for path in folders.files(root, r"VideoDemographics\.csv"):
+        about = folders.read_columns(root / path, ",", ["ActorID", "Sex"])
+        genders |= zip(about["ActorID"].str.strip(), about["Sex"].str.strip().str.lower(), strict=True)
+    return rows.assign(
+        gender=rows["speaker"].map(genders),
+        text=rows["text"].str.upper().replace(SENTENCES),
+        emotion=rows["label"].str.upper().map(EMOTIONS),
+    )

@@ -1,0 +1,30 @@
+"""nEMO, emotional speech in Polish (Christop, LREC-COLING 2024).
+
+A file name is speaker, emotion and number of the sentence; data.tsv has the sentences and the speakers' genders.
+"""
+
+from serflow.corpora import folders
+
+LAYOUT = "WAV files named like samples/WR0_surprised_64.wav, and data.tsv"
+EMOTIONS = {
+    "anger": "anger",
+    "fear": "fear",
+    "happiness": "happiness",
+    "neutral": "neutral",
+    "sadness": "sadness",
+    "surprised": "surprise",
+}
+PUBLISHED = {"utterances": 4481, "speakers": 9}
+
+
+def scan(root):
+    """A row for each WAV file below `root`; without data.tsv the text is the number and genders are unknown."""
+    rows = folders.wavs(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
+    rows = rows.assign(gender="unknown", emotion=rows["label"].str.lower().map(EMOTIONS))
+    for path in folders.files(root, r"data\.tsv"):
+        about = folders.read_columns(root / path, "\t", ["file_id", "raw_text", "gender"])
+        names = about["file_id"].str.replace(r"\.wav$", "", regex=True)
+        for column, told in [("text", "raw_text"), ("gender", "gender")]:
+            known = dict(zip(names, about[told], strict=True))
+            rows[column] = rows["utterance"].map(known).astype(object).fillna(rows[column])
+    return rows

@@ -1,0 +1,36 @@
+"""SAVEE, Surrey Audio-Visual Expressed Emotion (Haq & Jackson 2010): four men.
+
+A file is speaker, emotion and number of the sentence, `DC_a01.wav` in one release and `DC/a01.wav` in the other.
+"""
+
+from serflow.corpora import folders
+
+LAYOUT = "WAV files named like DC_a01.wav or DC/a01.wav"
+EMOTIONS = {
+    "a": "anger",
+    "d": "disgust",
+    "f": "fear",
+    "h": "happiness",
+    "n": "neutral",
+    "sa": "sadness",
+    "su": "surprise",
+}
+SENTENCES = {label: 30 if label == "n" else 15 for label in EMOTIONS}
+PUBLISHED = {
+    "utterances": 480,
+    "speakers": 4,
+    "emotion": {EMOTIONS[label]: 4 * count for label, count in SENTENCES.items()},
+    "names": [
+        f"{speaker}_{label}{number:02}"
+        for speaker in ["DC", "JE", "JK", "KL"]
+        for label, count in SENTENCES.items()
+        for number in range(1, count + 1)
+    ],
+}
+
+
+def scan(root):
+    """A row for each WAV file below `root`; the text is its code (`a01`), the same for all speakers."""
+    rows = folders.wavs(root, r"(?P<speaker>[A-Z]{2})[_/](?P<text>(?P<label>[a-z]{1,2})\d\d)")
+    utterance = (rows["speaker"] + "_" + rows["text"]).fillna(rows["utterance"])
+    return rows.assign(utterance=utterance, gender="male", emotion=rows["label"].str.lower().map(EMOTIONS))
