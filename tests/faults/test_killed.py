@@ -6,7 +6,7 @@ TARGET = "results/demo/fold-0/ssl/first/model.safetensors"
 
 
 def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout):
-    long = {"pretraining_schedule": {"steps": 400, "checkpoint_steps": 20, "report_steps": 100}}
+    long = {"pretraining_schedule": {"steps": 400, "checkpoint_steps": 25, "report_steps": 20}}
     model, checkpoints = checkout.folder / TARGET, checkout.folder / "results/demo/fold-0/ssl/first.checkpoints"
 
     process = checkout.start("--", TARGET, **long)

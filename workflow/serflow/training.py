@@ -50,7 +50,7 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
         seed=seed,
         full_determinism=True,
         save_strategy="steps",
-        save_steps=schedule["report_steps"] if choose else schedule["checkpoint_steps"],
+        save_steps=schedule["report_steps"] if choose else _checkpoint_steps(schedule),
         save_total_limit=2 if choose else 1,
         enable_jit_checkpoint=True,  # SIGTERM, as SLURM sends it, saves before it ends
         load_best_model_at_end=choose,
@@ -104,6 +104,11 @@ def unweighted_accuracy(predictions):
 def forget_checkpoints(folder):
     """Remove what `train` kept for resuming, once the results are written."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checkpoint_steps(schedule):
+    """A multiple of the report steps: a checkpoint between two reports would lose the first half of a mean loss."""
+    return max(1, schedule["checkpoint_steps"] // schedule["report_steps"]) * schedule["report_steps"]
 
 
 def _own_checkpoint(folder, made):
