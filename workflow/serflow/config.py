@@ -74,9 +74,12 @@ def _sentence(error, prefix=""):
 
 
 def _unknown(name, known, where):
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}."
-    return f"there is no key '{name}' in {where or 'the configuration'}: {hint}"
+    return f"there is no key '{name}' in {where or 'the configuration'}: {_hint(name, known)}"
+
+
+def _hint(name, known):
+    close = difflib.get_close_matches(str(name), map(str, known), n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(map(str, known))}."
 
 
 def _check_names(config):
@@ -120,9 +123,7 @@ def _check_names(config):
 
 def _named(name, known, where):
     if name not in known:
-        close = difflib.get_close_matches(str(name), list(known), n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(map(str, known))}."
-        raise UserError(f"config: {where} names '{name}', which is not defined: {hint}")
+        raise UserError(f"config: {where} names '{name}', which is not defined: {_hint(name, known)}")
 
 
 def _check_cycles(config):

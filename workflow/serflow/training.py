@@ -82,9 +82,8 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
         raise UserError(
             f"Training was stopped at step {trainer.state.global_step} of {len(batches)}: run again to go on."
         )
-    model.__dict__.pop(
-        "forward", None
-    )  # accelerate leaves its mixed precision there; predictions are the model's own
+    # accelerate leaves its mixed precision on the model: predictions are to be the saved model's own.
+    model.__dict__.pop("forward", None)
     return _history(trainer.state.log_history)
 
 
