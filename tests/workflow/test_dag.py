@@ -111,3 +111,4 @@ def test_transductive_pretraining_stands_in_pools_of_its_own(finished):
     assert code == 0
     assert "results/demo/all/ssl/first/model.safetensors" in printed
     assert "results/demo/all-fold-1/ssl/emotion/model.safetensors" in printed
+    assert "results/demo/systems/hubert-frame-labels-transductive/fold-1/seed-0/predictions.parquet" in printed

@@ -42,9 +42,9 @@ def threads_of_a_fold():
     return max(1, (workflow.cores or 1) // len(FOLDS))
 
 
-def pool_of(name, fold):
-    """Where a pretraining or clustering of a fold stands: the pool of utterances that it was allowed to hear."""
-    if not config["protocol"]["transductive"]:
+def pool_of(name, fold, transductive):
+    """Where a pretraining of a fold stands: the pool of utterances that it was allowed to hear."""
+    if not transductive:
         return f"fold-{fold}"
     return f"all-fold-{fold}" if configuration.hears_labels(config, name) else "all"
 
@@ -60,18 +60,20 @@ def features_of(name):
     return f"{RESULTS}/corpus/audio.arrow" if kind == "audio" else f"{RESULTS}/features/fbank.arrow"
 
 
-def model_of(name, fold):
+def model_of(name, fold, transductive):
     """The saved model of a pretraining or system in a fold; none for an encoder, which is named in config."""
     if name in config["pretraining"]:
-        return [f"{RESULTS}/{pool_of(name, fold)}/ssl/{name}/model.safetensors"]
+        return [f"{RESULTS}/{pool_of(name, fold, transductive)}/ssl/{name}/model.safetensors"]
     if name in config["systems"]:
-        return [f"{RESULTS}/systems/{name}/fold-{fold}/seed-{config['seeds'][0]}/model/model.safetensors"]
+        variant = f"{name}-transductive"
+        system = variant if transductive and variant in config["systems"] else name
+        return [f"{RESULTS}/systems/{system}/fold-{fold}/seed-{config['seeds'][0]}/model/model.safetensors"]
     return []
 
 
 def model_in_pool(name, pool):
     """`model_of` for what is built inside a pool."""
-    return model_of(name, fold_of(pool) if pool != "all" else FOLDS[0])
+    return model_of(name, fold_of(pool) if pool != "all" else FOLDS[0], transductive=pool.startswith("all"))
 
 
 def start_of(name):
@@ -110,6 +112,20 @@ def every_figure():
     )
     curves = expand(f"{RESULTS}/figures/{{system}}-training.{{form}}", system=trained_systems(), form=["png", "svg"])
     return matrices + curves
+
+
+# What the rules of corpus.smk are told.
+
+
+def protocol_settings():
+    """All that decides who heard what, and what is scored."""
+    return {
+        "corpus": CORPUS,
+        "settings": config["folds"],
+        "selection": config["protocol"]["selection"],
+        "seeds": config["seeds"],
+        "transductive": [system["title"] for system in config["systems"].values() if system["transductive"]],
+    }
 
 
 # What the rules of units.smk read and are told.
@@ -183,7 +199,8 @@ TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_S
 
 def system_encoder(wildcards):
     """The pretraining under the classifier, where it is not an encoder of config."""
-    return model_of(config["systems"][wildcards.system]["encoder"], wildcards.fold)
+    system = config["systems"][wildcards.system]
+    return model_of(system["encoder"], wildcards.fold, system["transductive"])
 
 
 def system_inputs(wildcards):
@@ -207,17 +224,18 @@ def table_predictions(wildcards):
     return [path for system in config["tables"][wildcards.table]["rows"] for path in predictions_of(system)]
 
 
-def table_settings(wildcards):
-    """The table's rows with their titles, and what the notes under it say."""
+def table_validations(wildcards):
+    """The predictions for validation speakers, where a column of the table needs them."""
     table = config["tables"][wildcards.table]
-    titles = {system: config["systems"][system]["title"] for system in table["rows"]}
-    return {
-        **table,
-        "titles": titles,
-        "folds": config["folds"],
-        "seeds": config["seeds"],
-        "protocol": config["protocol"],
-    }
+    systems = [name for name in table["rows"] if table["as_published"] and name in TRAINED_SYSTEMS]
+    predictions = [path for system in systems for path in predictions_of(system)]
+    return [path.replace("predictions.parquet", "validation.parquet") for path in predictions]
+
+
+def table_settings(wildcards):
+    """The table's rows, with their titles."""
+    table = config["tables"][wildcards.table]
+    return {**table, "titles": {system: config["systems"][system]["title"] for system in table["rows"]}}
 
 
 def tabled_predictions():

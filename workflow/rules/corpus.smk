@@ -42,6 +42,7 @@ rule corpus:
 rule folds:
     input:
         utterances=rules.corpus.output.utterances,
+        file=config["folds"]["file"] or [],
     output:
         folds=f"{RESULTS}/corpus/folds.parquet",
     log:
@@ -52,6 +53,25 @@ rule folds:
         folds=config["folds"],
         code=code("folds"),
     message:
-        "Splitting by speaker"
+        "Splitting by {config[folds][protocol]}"
     script:
         "../scripts/folds.py"
+
+
+rule protocol:
+    input:
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        protocol=f"{RESULTS}/corpus/protocol.json",
+    log:
+        f"{LOGS}/protocol.log",
+    conda:
+        "../../envs/features.yaml"
+    params:
+        settings=protocol_settings(),
+        code=code("protocol"),
+    message:
+        "Writing the protocol card"
+    script:
+        "../scripts/protocol.py"

@@ -4,7 +4,10 @@
 rule table:
     input:
         predictions=table_predictions,
+        validations=table_validations,
         utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+        protocol=rules.protocol.output.protocol,
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         markdown=report(f"{RESULTS}/tables/{{table}}.md", caption="../report/table.rst", category="Tables"),

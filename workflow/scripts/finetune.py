@@ -32,14 +32,17 @@ with job(snakemake) as made:
         model, batches, checkpoints, settings["schedule"], seed, made, validation, unweighted_accuracy,
         settings["selection"],
     )  # fmt: skip
-    tested, labels = parts["test"]
-    probabilities, weights = predict(model, inputs, tested, batch_seconds())
-    predictions = predictions_frame(tested, labels, probabilities, classes)
-    if settings["pooling"] == "attention":
-        predictions["frame_weights"] = weights
+    frames = {}
+    for part in ("validation", "test"):
+        names, labels = parts[part]
+        probabilities, weights = predict(model, inputs, names, batch_seconds())
+        frames[part] = predictions_frame(names, labels, probabilities, classes)
+        if settings["pooling"] == "attention":
+            frames[part]["frame_weights"] = weights
     with replacing(folder / "model") as temporary:
         model.save_pretrained(temporary)
         write_json(temporary / "made.json", made)
     write_text(snakemake.output.history, history.to_csv(index=False))
-    write_parquet(snakemake.output.predictions, predictions, made)
+    write_parquet(snakemake.output.validation, frames["validation"], made)
+    write_parquet(snakemake.output.predictions, frames["test"], made)
     forget_checkpoints(checkpoints)

@@ -1,11 +1,11 @@
-"""Split a corpus by speaker."""
+"""Split a corpus into folds."""
 
 import pandas as pd
 
 from job import job
 from serflow.artifacts import write_parquet
-from serflow.folds import speaker_folds
+from serflow.folds import split
 
 with job(snakemake) as made:
     utterances = pd.read_parquet(snakemake.input.utterances)
-    write_parquet(snakemake.output.folds, speaker_folds(utterances, **snakemake.params.folds), made)
+    write_parquet(snakemake.output.folds, split(utterances, **snakemake.params.folds), made)

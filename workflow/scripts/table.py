@@ -1,29 +1,28 @@
 """Build a paper's table from the predictions of its systems."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 
 from job import job
 from serflow.artifacts import write_text
 from serflow.evaluation.results import read_predictions
 from serflow.evaluation.tables import build_table, to_latex, to_markdown
+from serflow.protocol import sentences
 
 with job(snakemake) as made:
     settings = snakemake.params.settings
     predictions = read_predictions(snakemake.input.predictions)
-    utterances = pd.read_parquet(snakemake.input.utterances)
+    validations = read_predictions(snakemake.input.validations)
+    utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
+    tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
     rows = [
         {"system": system, "name": settings["titles"][system], "baseline": baseline}
         for system, baseline in settings["rows"].items()
     ]
-    table = build_table(rows, predictions, utterances, sorted(utterances.emotion.unique()))
-    folds, protocol = settings["folds"], settings["protocol"]
-    heard = "heard unlabelled test audio (transductive)" if protocol["transductive"] else "heard no test speaker"
-    notes = [
-        f"{folds['count']} folds by speaker, {folds['validation_speakers']} validation speaker(s) each, "
-        f"fold seed {folds['seed']}, seeds {', '.join(map(str, settings['seeds']))}; "
-        f"scored step: {protocol['selection']}; what was pretrained and clustered {heard}; classical systems, for "
-        "which nothing is chosen on them, train on the validation speakers too."
-    ]
+    table = build_table(rows, predictions, tested, sorted(utterances.emotion.unique()), validations)
+    notes = sentences(json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8")))
     write_text(snakemake.output.csv, table.to_csv(index=False))
     write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")
     write_text(snakemake.output.latex, to_latex(table, notes))

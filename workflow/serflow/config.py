@@ -13,6 +13,7 @@ from serflow.errors import UserError
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 CLASSICAL = ("majority", "svm")  # methods that need no encoder
+NAMED = ("encoders", "units", "pretraining", "systems", "tables")
 
 
 @cache
@@ -22,7 +23,7 @@ def schema():
 
 def complete(config):
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
-    config = copy.deepcopy(dict(config))
+    config = _without_removed(copy.deepcopy(dict(config)))
     _fill(config, schema())
     if isinstance(config["corpus"], dict) and config["corpus"]["name"] is None:
         config["corpus"]["name"] = config["corpus"]["adapter"]
@@ -32,6 +33,16 @@ def complete(config):
     for name in ("pretraining", "systems"):
         _fill_schedules(config, name)
     _check_names(config)
+    _check_folds(config)
+    _add_transductive(config)
+    return config
+
+
+def _without_removed(config):
+    """An overlay takes out an entry of these sections by giving it as null."""
+    for section in NAMED:
+        if isinstance(config.get(section), dict):
+            config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
     return config
 
 
@@ -88,7 +99,7 @@ def _check_names(config):
         raise UserError(
             f"config: the name '{taken}' is given twice among encoders, pretraining and systems: rename one."
         )
-    for section in ("encoders", "units", "pretraining", "systems", "tables"):
+    for section in NAMED:
         for name in config[section]:
             if not str(name).replace("-", "").replace("_", "").isalnum():
                 raise UserError(
@@ -137,6 +148,34 @@ def _check_cycles(config):
         visit(name, [])
 
 
+def _check_folds(config):
+    folds, protocol = config["folds"], config["folds"]["protocol"]
+    for key, owner in (("file", "list"), ("test", "cross-corpus")):
+        if folds[key] is not None and protocol != owner:
+            raise UserError(f"config: folds.{key} belongs to folds.protocol {owner}, not to {protocol}: remove it.")
+    if protocol == "list" and folds["file"] is None:
+        raise UserError("config: folds.protocol list lacks the key 'file': name the file that lists the folds.")
+
+
+def _add_transductive(config):
+    """Where protocol.transductive asks for it: a variant of every system that pretraining decides, and its rows."""
+    wanted, systems = config["protocol"]["transductive"], config["systems"]
+    for system in systems.values():
+        system["transductive"] = False
+    if not wanted:
+        return
+    variants = {name: f"{name}-transductive" for name in systems if hears_audio(config, name)}
+    for name, variant in variants.items():
+        title = f"{systems[name]['title']} (transductive)"
+        systems[variant] = {**systems[name], "title": title, "transductive": True}
+    for table in config["tables"].values():
+        rows = table["rows"]
+        if wanted == "both":
+            table["rows"] = rows | {variants[name]: name for name in rows if name in variants}
+        else:
+            table["rows"] = {variants.get(name, name): variants.get(other, other) for name, other in rows.items()}
+
+
 def check_root(config):
     """UserError unless the corpus' folder is there, or the demo corpus will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
@@ -167,6 +206,11 @@ def origin(config, name):
     return config["encoders"][name]
 
 
+def hears_audio(config, name):
+    """Whether unlabelled audio of the corpus went into the encoder, pretraining or system `name`."""
+    return name in config["pretraining"] or any(hears_audio(config, source) for source in needs(config, name))
+
+
 def hears_labels(config, name):
     """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
     return name in config["systems"] or any(hears_labels(config, source) for source in needs(config, name))
@@ -194,7 +238,11 @@ def _reference_rows(description, prefix):
         named = isinstance(inner.get("additionalProperties"), dict) and "properties" in inner["additionalProperties"]
         default = json.dumps(inner["default"]) if "default" in inner and inner["default"] != {} else ""
         required = " (required)" if key in description.get("required", ()) else ""
-        text = inner["description"] + (f" One of {', '.join(inner['enum'])}." if "enum" in inner else "")
+        text = inner["description"] + (
+            f" One of {', '.join(yaml.safe_dump(value).split()[0] for value in inner['enum'])}."
+            if "enum" in inner
+            else ""
+        )
         yield f"| `{prefix}{key}` | {f'`{default}`' if default else ''} | {text}{required} |"
         yield from _reference_rows(inner, f"{prefix}{key}.")
         if named:

@@ -1,41 +1,48 @@
-"""Speaker-disjoint splits: no voice is in two parts of a fold."""
+"""Speaker-disjoint splits: no voice, and no recording, is in two parts of a fold."""
+
+import difflib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from serflow.corpora.folders import read_table
 from serflow.errors import UserError
 
 PARTS = ("train", "validation", "test")
+LEFT_OUT = {"leave-one-speaker-out": "speaker", "leave-one-session-out": "session", "cross-corpus": "corpus"}
+LISTED = ("utterance", "speaker", "session")
 
 
-def speaker_folds(utterances, count, validation_speakers, seed=0):
-    """K-fold cross-validation over speakers, balanced by gender as far as the speakers allow.
+def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0, file=None, test=None):
+    """Cross-validation of `utterances`, a frame with `utterance, speaker, gender, session, corpus, emotion, sha256`.
 
-    `utterances`: frame with `utterance, speaker, gender, emotion`. Returns a frame `utterance, fold, part`: every
-    utterance is tested in exactly one fold, and the parts of a fold share no speaker. The validation speakers of a
-    fold come from the next fold's test speakers. Does not depend on the order of the rows.
+    protocol: `k-fold` deals speakers into `count` folds, balanced by class and gender as far as they allow;
+    `leave-one-speaker-out`, `leave-one-session-out` and `cross-corpus` test one of them a fold (`count` must be their
+    number); `cross-corpus` with `test`, names of corpora, tests those in a single fold and trains on the others;
+    `list` follows `file`, a .csv or .tsv with the columns fold, part and one of utterance, speaker, session.
+    validation_speakers: taken from the speakers that a fold does not test; 0, for corpora with no speaker to spare,
+    takes every tenth utterance of each class from the training speakers instead.
 
-    Source: METHODS 9; the dealing is ours.
+    Returns a frame `utterance, fold, part` that does not depend on the order of the rows. The parts of a fold share
+    no speaker (but training and validation with 0 validation speakers) and no recording: speakers with a recording
+    in common count as one. Nothing is tested twice. Raises UserError. Source: METHODS 9; the dealing is ours.
     """
-    dealt = _dealt_by_gender(utterances, seed)
-    if count < 2:
-        raise UserError(f"folds.count is {count}: cross-validation needs at least 2 folds.")
-    most_tested = -(-len(dealt) // count)
-    if len(dealt) < count or len(dealt) - most_tested - validation_speakers < 1:
-        raise UserError(
-            f"The corpus has {len(dealt)} speakers, too few for folds.count {count} with "
-            f"folds.validation_speakers {validation_speakers}: lower one of them."
-        )
-    chunks = np.array_split(dealt, count)
-    folds = []
-    for fold, test in enumerate(chunks):
-        others = np.concatenate([*chunks[fold + 1 :], *chunks[:fold]])
-        part = dict.fromkeys(dealt, "train")
-        part |= dict.fromkeys(test, "test") | dict.fromkeys(others[:validation_speakers], "validation")
-        split = pd.DataFrame({"utterance": utterances.utterance, "fold": fold, "part": utterances.speaker.map(part)})
-        _check_training_part(utterances, split, fold)
-        folds.append(split)
-    return pd.concat(folds).sort_values(["fold", "utterance"], ignore_index=True)
+    rows = utterances.sort_values("utterance", ignore_index=True)
+    rows = rows.assign(voice=_voices(rows))
+    voices = _in_turn(rows, seed)
+    if protocol == "list":
+        plans = [(part, voices) for part in _listed(rows, Path(file), count)]
+    else:
+        plans = _held_out(rows, _tested_in(rows, voices, protocol, count, test), count)
+    frames = []
+    for fold, (part, lenders) in enumerate(plans):
+        part = _with_validation(rows, part, lenders, validation_speakers, seed)
+        _check(rows, part, fold)
+        frames.append(pd.DataFrame({"utterance": rows.utterance, "fold": fold, "part": part}))
+    folds = pd.concat(frames).dropna()
+    _check_tested_once(folds)
+    return folds.sort_values(["fold", "utterance"], ignore_index=True)
 
 
 def heard_by(folds, pool):
@@ -59,21 +66,153 @@ def labelled_parts(utterances, folds, fold):
     return {part: (chosen, numbers[chosen].to_numpy()) for part, chosen in names.items()}, classes
 
 
-def _dealt_by_gender(utterances, seed):
-    """Speakers in a seeded order that alternates between genders, so that consecutive speakers are balanced."""
-    genders = utterances.groupby("speaker").gender.first()
-    shuffled = np.random.default_rng(seed).permutation(sorted(genders.index))
-    genders = genders[shuffled]
+def _voices(rows):
+    """For every row the number of its voice: a speaker, or speakers that share a recording."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    speakers, names = pd.factorize(rows.speaker, sort=True)
+    recordings, _ = pd.factorize(rows.sha256)
+    size = len(names) + len(rows)
+    links = coo_array((np.ones(len(rows), dtype=bool), (speakers, len(names) + recordings)), shape=(size, size))
+    _, groups = connected_components(links, directed=False)
+    return groups[speakers]
+
+
+def _in_turn(rows, seed):
+    """Voices in a seeded order that alternates between genders, so that consecutive ones are balanced."""
+    genders = rows.groupby("voice").gender.first()
+    genders = genders[np.random.default_rng(seed).permutation(genders.index)]
     position = genders.groupby(genders).cumcount() / genders.groupby(genders).transform("size")
     order = pd.DataFrame({"position": position, "gender": genders, "rank": range(len(genders))})
-    return order.sort_values(["position", "gender", "rank"]).index.to_numpy()
+    return order.sort_values(["position", "gender", "rank"]).index
 
 
-def _check_training_part(utterances, split, fold):
-    heard = utterances.emotion[(split.part == "train").to_numpy()]
-    missing = sorted(set(utterances.emotion) - set(heard))
+def _tested_in(rows, voices, protocol, count, test):
+    """A Series: voice, in turn -> number of the fold that tests it; `count` and above are tested in none."""
+    if protocol == "k-fold":
+        return _dealt(rows, voices, count)
+    column = LEFT_OUT[protocol]
+    units = rows.groupby("voice")[column].unique()
+    spread = units[units.map(len) > 1]
+    if column != "speaker" and len(spread):
+        who = rows.speaker[rows.voice == spread.index[0]].iloc[0]
+        raise UserError(
+            f"folds.protocol {protocol}: speaker {who} is in {column}s {', '.join(map(str, spread.iloc[0][:2]))} and "
+            "would be trained on and tested: use leave-one-speaker-out."
+        )
+    names = units.map(min)[voices]
+    if test:
+        unknown = sorted(set(test) - set(names))
+        if unknown or not set(names) - set(test):
+            fault = f"'{unknown[0]}' is none of them" if unknown else "none is left to train on"
+            raise UserError(f"folds.test: the corpora are {', '.join(sorted(set(names)))}; {fault}.")
+        found, order = 1, names.isin(test).map({True: 0, False: 1})
+    else:
+        # In the order of the voices, not of the names: neighbours, who lend validation speakers, differ in gender.
+        found, order = names.nunique(), pd.Series(pd.factorize(names)[0], index=voices)
+    if count != found:
+        what = "cross-corpus with folds.test" if test else f"{protocol} of {found} {column}s"
+        what = what.replace("corpuss", "corpora")
+        raise UserError(f"{what} makes {found} fold{'s' * (found > 1)}: set folds.count to {found}.")
+    if found < 2 and not test:
+        raise UserError(f"folds.protocol {protocol}: the corpus has one {column} only; use k-fold.")
+    return order
+
+
+def _dealt(rows, voices, count):
+    """Folds of as many voices as the others, or one more; each goes where its classes and gender are rarest."""
+    if count < 2:
+        raise UserError(f"folds.count is {count}: cross-validation needs at least 2 folds.")
+    if len(voices) < count:
+        raise UserError(f"The corpus has {len(voices)} speakers, too few for folds.count {count}: lower it.")
+    counts = pd.crosstab(rows.voice, [rows.gender, rows.emotion])
+    shares = (counts / counts.sum()).loc[voices].to_numpy()
+    load, size, dealt = np.zeros((count, shares.shape[1])), np.zeros(count, dtype=int), []
+    for share in shares:
+        cost = np.where(size == size.min(), load @ share, np.inf)
+        dealt.append(cost.round(12).argmin())
+        load[dealt[-1]] += share
+        size[dealt[-1]] += 1
+    return pd.Series(dealt, index=voices)
+
+
+def _held_out(rows, tested_in, count):
+    """For every fold: its parts, a Series a row, and the voices in the order in which they may lend validation."""
+    for fold in range(count):
+        turn = (tested_in - fold) % (tested_in.max() + 1)
+        part = rows.voice.map(turn.eq(0).map({True: "test", False: "train"}))
+        yield part, turn.sort_values(kind="stable").index
+
+
+def _listed(rows, file, count):
+    """The parts as `file` has them, refused where they leak; a row that it does not name is in no part."""
+    if not file.is_file():
+        raise UserError(f"folds.file: there is no {file}; name a .csv or .tsv with fold, part and utterance.")
+    lines = read_table(file, "\t" if file.suffix.lower() == ".tsv" else ",")
+    keys = [column for column in LISTED if column in lines]
+    if len(keys) != 1 or not {"fold", "part"} <= set(lines):
+        raise UserError(f"{file}: its columns must be fold, part and one of {', '.join(LISTED)}.")
+    lines, names = lines.set_axis(lines.index + 2), lines[keys[0]].set_axis(lines.index + 2)
+    for wrong, fault in [
+        (~lines.part.isin(PARTS), f"part must be one of {', '.join(PARTS)}"),
+        (~names.isin(rows[keys[0]]), f"the corpus has no such {keys[0]}"),
+        (lines.duplicated(["fold", keys[0]]), f"this {keys[0]} was listed before in its fold"),
+    ]:
+        if wrong.any():
+            line = wrong.idxmax()
+            close = difflib.get_close_matches(names[line], rows[keys[0]].unique(), n=1)
+            hint = f" (did you mean {close[0]}?)" if close and close[0] != names[line] else ""
+            raise UserError(f"{file}, line {line}: {fault}: '{names[line]}', '{lines.part[line]}'{hint}.")
+    folds = sorted(lines.fold.unique(), key=lambda name: (len(name), name))
+    if len(folds) != count:
+        raise UserError(f"{file} lists {len(folds)} folds: set folds.count to {len(folds)}.")
+    listed = {fold: part.set_index(keys[0]).part for fold, part in lines.groupby("fold")}
+    return [rows[keys[0]].map(listed[fold]) for fold in folds]
+
+
+def _with_validation(rows, part, lenders, validation_speakers, seed):
+    """`part` with validation utterances taken from training, where it has none yet."""
+    if (part == "validation").any():
+        return part
+    trained = part == "train"
+    if validation_speakers == 0:
+        shuffled = rows[trained].sample(frac=1, random_state=seed)
+        tenth = shuffled.groupby("emotion").cumcount() % 10 == 1  # a class' only utterance stays in training
+        return part.mask(tenth.reindex(rows.index, fill_value=False), "validation")
+    lenders = [voice for voice in lenders if voice in set(rows.voice[trained])]
+    if len(lenders) <= validation_speakers:
+        raise UserError(
+            f"The corpus has {rows.voice.nunique()} speakers, too few: {len(lenders)} beside those of a test part, "
+            f"and folds.validation_speakers is {validation_speakers}: lower it or folds.count."
+        )
+    return part.mask(trained & rows.voice.isin(lenders[:validation_speakers]), "validation")
+
+
+def _check(rows, part, fold):
+    """No voice on both sides, every class in training, every part there. Raises UserError."""
+    tested = rows.voice[part == "test"]
+    leaks = rows.voice.isin(tested) & part.isin(["train", "validation"])
+    if leaks.any():
+        first = rows[leaks].iloc[0]
+        raise UserError(
+            f"folds.file: speaker {first.speaker} is in the test part and in the {part[leaks].iloc[0]} part of fold "
+            f"{fold} (utterance {first.utterance}, or a recording shared with another speaker): "
+            "every speaker belongs to one part of a fold."
+        )
+    absent = [name for name in PARTS if not (part == name).any()]
+    if absent:
+        raise UserError(f"Fold {fold} has no {absent[0]} part: check folds.file, or use another folds.protocol.")
+    missing = sorted(set(rows.emotion) - set(rows.emotion[part == "train"]))
     if missing:
         raise UserError(
             f"No training speaker of fold {fold} has class '{missing[0]}': lower folds.count or "
             "folds.validation_speakers, or leave the class out in corpus.classes."
         )
+
+
+def _check_tested_once(folds):
+    tested = folds.utterance[folds.part == "test"]
+    twice = tested[tested.duplicated()]
+    if len(twice):
+        raise UserError(f"folds.file: utterance {twice.iloc[0]} is in the test part of two folds; test it once.")

@@ -45,11 +45,19 @@ def read_text(path, otherwise="latin-1"):
 
 
 def read_columns(path, separator, columns):
-    """Those columns of a table, all cells as text, "" where empty. Raises UserError."""
-    try:
-        table = pd.read_csv(io.StringIO(read_text(path)), sep=separator, dtype=str, keep_default_na=False)
-        return table.rename(columns=str.strip)[columns]
-    except (KeyError, ValueError) as error:
+    """Those columns of a table, as `read_table` reads it. Raises UserError."""
+    table = read_table(path, separator)
+    if not set(columns) <= set(table):
         raise UserError(
             f"{path}: this is no table with the columns {', '.join(columns)}; get the file again or remove it."
-        ) from error
+        )
+    return table[columns]
+
+
+def read_table(path, separator):
+    """A table, all cells as text, "" where empty. Raises UserError."""
+    try:
+        table = pd.read_csv(io.StringIO(read_text(path)), sep=separator, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise UserError(f"{path}: this is no well-formed table; get the file again or remove it.") from error
+    return table.rename(columns=str.strip)

@@ -1,6 +1,7 @@
 """The table of a paper, one row a system: as numbers (CSV), to read (Markdown) and to print (LaTeX)."""
 
 import re
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from serflow.evaluation.statistics import holm, interval, paired_test, speaker_c
 
 COLUMNS = [
     "system", "name", "UA", "UA_low", "UA_high", "UA_fold_mean", "UA_fold_sd", "WA", "WA_fold_mean",
-    "WA_fold_sd", "macro_F1", "baseline", "difference", "p", "p_holm", "published",
+    "WA_fold_sd", "macro_F1", "baseline", "difference", "p", "p_holm", "published", "UA_as_published",
     "utterances", "speakers", "seeds",
 ]  # fmt: skip
 METRICS = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "macro_F1": macro_f1}
@@ -25,15 +26,18 @@ HEADER = [
     "Macro-F1 %",
     "UA points vs baseline",
     "Published",
+    "UA % over folds as published, not clean",
 ]
 
 
-def build_table(rows, predictions, utterances, classes):
+def build_table(rows, predictions, utterances, classes, validations=None):
     """Score every row's system: a frame of COLUMNS, fractions of 1, rounded to 4 decimals.
 
     rows: dicts of system, name, baseline (the system it claims to beat, or None) and, where known, published.
     predictions: system -> frame of utterance, label, prediction, fold, seed; every fold and seed, any order.
-    utterances: frame of utterance, speaker, emotion.
+    utterances: frame of utterance, speaker, emotion of all that some fold tests.
+    validations: as predictions, for validation speakers; UA_as_published is then the mean over folds and seeds of
+    (validation UA + test UA) / 2, as FLEA's released code scores (METHODS 9: not clean).
     UA, WA and macro_F1 are pooled over folds and averaged over seeds; *_fold_mean and *_fold_sd (n - 1) are
     over folds and seeds; the interval, `difference` and `p` are of UA, over speakers. All p of a table are
     one Holm family. Raises UserError where a system is not there, or a seed does not score each utterance
@@ -55,6 +59,9 @@ def build_table(rows, predictions, utterances, classes):
         low, high = interval(own, unweighted_accuracy)
         scores = {**row, **_scores(frame, classes), "UA_low": low, "UA_high": high}
         scores |= {"utterances": len(utterances), "speakers": len(own), "seeds": frame["seed"].nunique()}
+        if row["system"] in (validations or {}):
+            both = frame, validations[row["system"]]
+            scores["UA_as_published"] = np.mean([unweighted_accuracy(_over_folds(part, classes)) for part in both])
         if row["baseline"] is not None:
             against = by_speaker[row["baseline"]]
             scores["difference"], scores["p"] = paired_test(own, against, unweighted_accuracy)
@@ -74,11 +81,11 @@ def to_markdown(table, notes=()):
     def escape(text):
         return re.sub(r"([\\`*_|~$]|<(?=\S))", r"\\\1", text)
 
-    lines = [HEADER, *_cells(table, escape, "**{}**".format)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    lines = _cells(table, escape, "**{}**".format)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     body = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
-    return "\n".join([*body, "", *(f"- {escape(_line(note))}" for note in [_protocol(table), *notes])]) + "\n"
+    return "\n".join([*body, "", *(f"- {escape(_line(note))}" for note in [*_reading(table), *notes])]) + "\n"
 
 
 def to_latex(table, notes=()):
@@ -90,10 +97,10 @@ def to_latex(table, notes=()):
     def escape(text):
         return text.translate(str.maketrans(special))
 
-    lines = [" & ".join(line) + r" \\" for line in _cells(table, escape, r"\textbf{{{}}}".format)]
-    header = " & ".join(map(escape, HEADER)) + r" \\"
-    top = [rf"\begin{{tabular}}{{{'l' * len(HEADER)}}}", r"\toprule", header, r"\midrule"]
-    below = [rf"\par{{\footnotesize {escape(_line(note))}}}" for note in [_protocol(table), *notes]]
+    cells = _cells(table, escape, r"\textbf{{{}}}".format)
+    header, *lines = [" & ".join(line) + r" \\" for line in cells]
+    top = [rf"\begin{{tabular}}{{{'l' * len(cells[0])}}}", r"\toprule", header, r"\midrule"]
+    below = [rf"\par{{\footnotesize {escape(_line(note))}}}" for note in [*_reading(table), *notes]]
     return "\n".join([*top, *lines, r"\bottomrule", r"\end{tabular}", *below]) + "\n"
 
 
@@ -118,10 +125,7 @@ def _check(system, frame, emotions):
 
 
 def _scores(frame, classes):
-    def confusions(keys):
-        return np.stack([confusion(part["label"], part["prediction"], classes) for _, part in frame.groupby(keys)])
-
-    pooled, folds = confusions("seed"), confusions(["fold", "seed"])
+    pooled, folds = _confusions(frame, "seed", classes), _over_folds(frame, classes)
     scores = {}
     for name, metric in METRICS.items():
         over_folds = pd.Series(metric(folds))
@@ -130,9 +134,17 @@ def _scores(frame, classes):
     return scores
 
 
+def _over_folds(frame, classes):
+    return _confusions(frame, ["fold", "seed"], classes)
+
+
+def _confusions(frame, keys, classes):
+    return np.stack([confusion(part["label"], part["prediction"], classes) for _, part in frame.groupby(keys)])
+
+
 def _cells(table, escape, bold):
-    """The body of the human table: a list of escaped strings a row."""
-    names = table.set_index("system")["name"]
+    """The human table: the header, then a line a row, all escaped; without the columns that have nothing to say."""
+    names, lines = table.set_index("system")["name"], [[escape(name) for name in HEADER]]
     for row in table.itertuples():
         spread = "" if np.isnan(row.UA_fold_sd) else f" ± {100 * row.UA_fold_sd:.1f}"
         bounds = "" if np.isnan(row.UA_low) else f" [{100 * row.UA_low:.1f}, {100 * row.UA_high:.1f}]"
@@ -144,11 +156,22 @@ def _cells(table, escape, bold):
             f"{100 * row.macro_F1:.1f}",
             "-" if pd.isna(row.baseline) else _against(row, names.get(row.baseline, row.baseline)),
             "-" if pd.isna(row.published) else row.published,
+            "-" if pd.isna(row.UA_as_published) else _points(row.UA_as_published, row.UA_fold_mean),
         ]
         cells = [escape(_line(cell)) for cell in cells]
         if not (table["UA"] > row.UA).any():
             cells[1] = bold(cells[1])
-        yield cells
+        lines.append(cells)
+    shown = [any(line[column] != "-" for line in lines[1:]) for column in range(len(HEADER))]
+    return [list(compress(line, shown)) for line in lines]
+
+
+def _points(score, clean):
+    return f"{100 * score:.1f} ({_signed(score - clean)})"
+
+
+def _signed(difference):
+    return f"{MINUS if difference < 0 else '+'}{100 * abs(difference):.1f}"
 
 
 def _against(row, baseline):
@@ -158,11 +181,11 @@ def _against(row, baseline):
         verdict = "p < .001"
     else:
         verdict = "p = " + f"{row.p_holm:.3f}".lstrip("0")
-    sign = MINUS if row.difference < 0 else "+"
-    return f"{sign}{100 * abs(row.difference):.1f} vs {baseline}, {verdict}"
+    return f"{_signed(row.difference)} vs {baseline}, {verdict}"
 
 
-def _protocol(table):
+def _reading(table):
+    """Sentences on how to read the table."""
     speakers, tests = table["speakers"].max(), table["p"].count()
     seeds = " or ".join(str(count) for count in sorted(table["seeds"].unique()))
     note = (
@@ -174,7 +197,12 @@ def _protocol(table):
     smallest = min(1, tests * 2.0 ** (1 - speakers))
     if smallest >= RESOLVED:
         note += f" {speakers} speakers allow no corrected p below {smallest:.2g}: nothing can be resolved."
-    return note
+    yield note
+    if table["UA_as_published"].notna().any():
+        yield (
+            "As published: (validation UA + test UA) / 2, as FLEA's released code scores, and how far it is from the "
+            "clean score over folds: for comparison with such papers only."
+        )
 
 
 def _line(text):

@@ -1,0 +1,41 @@
+import json
+
+from tests.unit.test_folds import corpus, speakers
+
+from serflow.folds import split
+from serflow.protocol import card, sentences
+
+
+def described(count, validation_speakers, **more):
+    rows = corpus(speakers(4), utterances=8)
+    rows = rows.assign(label=rows.emotion.replace("anger", "hot anger").where(rows.index != 1, "cold anger"))
+    settings = {
+        "protocol": "leave-one-speaker-out",
+        "count": count,
+        "validation_speakers": validation_speakers,
+        "seed": 0,
+    }
+    folds = split(rows, **settings)
+    return card(rows, folds, "mine", settings, "last", [0, 1], more.get("transductive", []))
+
+
+def test_the_card_says_who_was_where():
+    made = described(4, 1)
+    assert json.loads(json.dumps(made)) == made
+    assert made["classes"]["anger"] == {"labels": ["cold anger", "hot anger"], "utterances": 16}
+    for fold in made["parts"]:
+        names = [fold[part]["speakers"] for part in ("train", "validation", "test")]
+        assert sorted(sum(names, [])) == ["s0", "s1", "s2", "s3"] and [len(part) for part in names] == [2, 1, 1]
+        assert fold["train"]["classes"] == {"anger": 8, "neutral": 8}
+    classes, folds, scored = sentences(made)
+    assert classes.startswith(
+        "mine, 2 classes: anger (of cold anger, hot anger), neutral; 32 utterances of 4 speakers"
+    )
+    assert "leave-one-speaker-out, 4 by speaker" in folds and "1 validation speakers, disjoint" in folds
+    assert "last step, seeds 0, 1; nothing that was fitted heard a test speaker" in scored
+
+
+def test_the_card_tells_what_is_not_clean():
+    _, folds, scored = sentences(described(4, 0, transductive=["HuBERT (transductive)"]))
+    assert "validation is a part of the training speakers' utterances" in folds
+    assert "heard in pretraining and clustering by: HuBERT (transductive)" in scored
