@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from serflow import config
+from serflow.errors import UserError
 from serflow.provenance import code_digest, listing_digest
 
 PROJECT = Path(__file__).parents[2]
@@ -82,6 +83,43 @@ def test_defaults_reach_every_entry():
     assert complete["systems"]["hubert-mean"]["pooling"] == "mean"
     assert config.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"]
     assert config.hears_labels(complete, "emotion") and not config.hears_labels(complete, "generic")
+
+
+def demo(**changes):
+    return config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()) | changes)
+
+
+def test_an_overlay_takes_an_entry_out_with_null():
+    assert demo(tables={"flea": None})["tables"] == {}
+
+
+def test_transductive_and_inductive_stand_side_by_side():
+    plain, both = (demo(protocol={"transductive": how}) for how in (False, "both"))
+    assert not any(system["transductive"] for system in plain["systems"].values())
+    variants = {name for name, system in both["systems"].items() if system["transductive"]}
+    # Pretraining decides three systems; the baselines and the control without pretraining hear nobody in either.
+    assert variants == {f"hubert-{name}-transductive" for name in ("mean", "frame-labels", "frame-labels-attention")}
+    rows = both["tables"]["flea"]["rows"]
+    assert rows == plain["tables"]["flea"]["rows"] | {name: name.removesuffix("-transductive") for name in variants}
+
+
+def test_transductive_alone_replaces_the_rows():
+    rows = demo(protocol={"transductive": True})["tables"]["flea"]["rows"]
+    assert rows["hubert-mean-transductive"] == "hubert-scratch" and "hubert-mean" not in rows
+    assert rows["hubert-frame-labels-transductive"] == "hubert-mean-transductive"
+
+
+@pytest.mark.parametrize(
+    ("folds", "sentence"),
+    [
+        ({"protocol": "list"}, "folds.protocol list lacks the key 'file'"),
+        ({"file": "lists.csv"}, "folds.file belongs to folds.protocol list, not to k-fold"),
+        ({"protocol": "leave-one-out"}, "folds.protocol is wrong: 'leave-one-out' is not one of"),
+    ],
+)
+def test_folds_that_contradict_themselves_are_told(folds, sentence):
+    with pytest.raises(UserError, match=sentence):
+        demo(folds=folds)
 
 
 def test_code_digest_follows_imports_and_ignores_remarks(tmp_path):

@@ -180,7 +180,8 @@ def _with_validation(rows, part, lenders, validation_speakers, seed):
         shuffled = rows[trained].sample(frac=1, random_state=seed)
         tenth = shuffled.groupby("emotion").cumcount() % 10 == 1  # a class' only utterance stays in training
         return part.mask(tenth.reindex(rows.index, fill_value=False), "validation")
-    lenders = [voice for voice in lenders if voice in set(rows.voice[trained])]
+    free = set(rows.voice[trained])
+    lenders = [voice for voice in lenders if voice in free]
     if len(lenders) <= validation_speakers:
         raise UserError(
             f"The corpus has {rows.voice.nunique()} speakers, too few: {len(lenders)} beside those of a test part, "

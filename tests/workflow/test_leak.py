@@ -1,0 +1,48 @@
+"""Nothing fitted for a fold hears its test speakers: their audio becomes noise, and every fit stays as it was."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import soundfile
+from safetensors.numpy import load_file
+
+from serflow.frames import FrameStore
+
+FITTED = ["fold-0/ssl/*/model.safetensors", "fold-0/ssl/*/history.csv", "fold-0/units/*/centroids.npy"]
+FITTED += ["systems/*/fold-0/seed-0/model/model.safetensors", "systems/*/fold-0/seed-0/history.csv"]
+
+
+def test_noise_for_test_speakers_changes_no_fit(finished, checkout):
+    results = finished[0].folder / "results" / "demo"
+    utterances = pd.read_parquet(results / "corpus/utterances.parquet")
+    folds = pd.read_parquet(results / "corpus/folds.parquet")
+    tested = set(folds.utterance[(folds.fold == 0) & (folds.part == "test")])
+    corpus = checkout.folder.parent / "corpus"
+    shutil.copytree(results / "raw", corpus)
+    noise = np.random.default_rng(0)
+    for row in utterances[utterances.utterance.isin(tested)].itertuples():
+        samples = int(row.seconds * row.sample_rate * noise.uniform(0.5, 1.5))  # lengths must not leak either
+        soundfile.write(corpus / row.path, noise.normal(0, 0.1, samples).clip(-1, 1), row.sample_rate)
+
+    fitted = sorted(path.relative_to(results) for pattern in FITTED for path in results.glob(pattern))
+    assert len(fitted) == 6 + 3 + 8
+    stores = [path.relative_to(results) for path in results.glob("fold-0/*/*/*.arrow")]
+    other = "systems/hubert-scratch/fold-1/seed-0/model/model.safetensors"
+    predictions = "systems/hubert-mean/fold-0/seed-0/predictions.parquet"
+    targets = [f"results/demo/{path}" for path in [*fitted, *stores, predictions, other]]
+    code, printed = checkout.run(*targets, root=str(corpus))
+    assert code == 0, printed
+
+    noisy = checkout.folder / "results" / "demo"
+    pd.testing.assert_frame_equal(folds, pd.read_parquet(noisy / "corpus/folds.parquet"))
+    for path in fitted:
+        assert (results / path).read_bytes() == (noisy / path).read_bytes(), path
+    for path in stores:
+        clean, heard = FrameStore(results / path), FrameStore(noisy / path)
+        assert list(clean.utterances) == list(heard.utterances) and not tested & set(clean.utterances), path
+        assert all(np.array_equal(clean[name], heard[name]) for name in clean.utterances), path
+    # And the noise was heard where it may be: by the fold that trains on those speakers, and by the test itself.
+    before, after = (load_file(folder / other) for folder in (results, noisy))
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+    assert not pd.read_parquet(results / predictions).equals(pd.read_parquet(noisy / predictions))
