@@ -1,0 +1,209 @@
+import shutil
+from collections import Counter, namedtuple
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conftest import PROJECT, TINY
+
+from serflow import cli
+from serflow.doctor import _findings, cost, jobs, machine
+from serflow.doctor.findings import ERROR, OK, WARNING, Run
+from serflow.doctor.inputs import configuration, corpus
+
+EMODB = ["--configfile", "config/emodb.yaml", "--config"]
+
+
+@pytest.fixture
+def project(checkout, monkeypatch):
+    shutil.copy(PROJECT / "pyproject.toml", checkout.folder)
+    monkeypatch.chdir(checkout.folder)
+    return checkout
+
+
+def told(*checks, configfiles=(), config=()):
+    """Every (mark, sentence) of `checks`, up to the first error, and the run."""
+    run, found = Run(list(configfiles), list(config), cores=2), []
+    for check in checks:
+        found += _findings(check, run)
+        if found[-1][0] == ERROR:
+            break
+    return found, run
+
+
+def overlay(folder, **config):
+    (folder / "over.yaml").write_text(yaml.safe_dump(config))
+
+
+def emodb(root, speakers, emotions="WN", texts=("a01", "b02")):
+    (root / "wav").mkdir(parents=True)
+    for number, (speaker, emotion, text) in enumerate((s, e, t) for s in speakers for e in emotions for t in texts):
+        noise = np.random.default_rng(number).normal(0, 0.1, 8000)
+        soundfile.write(root / "wav" / f"{speaker}{text}{emotion}a.wav", noise, 16000)
+    return root
+
+
+def test_a_healthy_demo(project, capsys):
+    assert cli.main(["doctor", "--cores", "2", "--configfile", str(TINY)]) == 0
+    printed = capsys.readouterr().out
+    assert "36 utterances of 6 speakers (12 neutral, 12 anger, 12 sadness)" in printed
+    assert "a step of pretrain from scratch:mel-tiny" in printed and "a step of finetune" in printed
+    assert "side by side" in printed and "will be written" in printed and "error" not in printed
+    assert sorted(path.name for path in project.folder.iterdir() if path.name in ("results", "logs")) == []
+    (line,) = [line for line in printed.splitlines() if " jobs: " in line]
+    rules = {rule: int(count) for count, rule in map(str.split, line.partition(": ")[2].split(", "))}
+    assert rules | {"all": 1} == project.planned()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (EMODB[:2], "root is not set"),
+        ([*EMODB, "root=nowhere"], "nowhere', which is no folder"),
+        (["--config", "folds={cuont: 3}"], "did you mean 'count'?"),
+        (["--config", "folds"], "folds cannot be read"),
+        (["--configfile", "config/mine.yaml"], "config/mine.yaml cannot be read"),
+        (["--config", "corpus={options: {speakers: many}}"], "corpus.options of the demo corpus"),
+        (["--config", "corpus={options: {speaker: 3}}"], "'speaker'"),
+        (["--config", "folds={count: 2}"], "'2' is not of type 'integer'"),  # Snakemake reads text inside braces
+    ],
+)
+def test_errors_end_it_with_one_sentence(project, capsys, arguments, sentence):
+    assert cli.main(["doctor", *arguments]) == 1
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if line.startswith("  error ")]
+    assert sentence in line and "1 to mend" in printed
+
+
+def test_outside_of_a_project(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["doctor"]) == 1
+    assert "call serflow in the project's folder" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor", "--help"], ["doctor", "--cores", "some"], []])
+def test_help_and_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == (0 if "--help" in arguments else 2)
+    printed = capsys.readouterr()
+    assert ("doctor" in printed.out and "disk" in printed.out) or "usage: serflow" in printed.err
+
+
+def test_configuration_is_merged_as_snakemake_does(project):
+    overlay(project.folder, folds={"count": 4}, seeds=[1, 2])
+    files, config = ["config/emodb.yaml", "over.yaml"], ["seeds=[]", "root=.", "corpus={name: mine}"]
+    found, run = told(configuration, configfiles=files, config=config[1:])
+    assert {mark for mark, _ in found} == {OK}
+    assert run.config["folds"]["count"] == 4 and run.config["folds"]["validation_speakers"] == 2
+    assert run.config["corpus"]["name"] == "mine" and run.config["seeds"] == [1, 2]
+    assert told(configuration, configfiles=files, config=config)[0][-1][0] == ERROR
+
+
+def test_too_few_speakers_and_missing_files(project, tmp_path):
+    root = emodb(tmp_path / "speech", ["03", "08", "09", "10"])
+    config = [f"root={root}"]
+    found, _ = told(configuration, corpus, configfiles=["config/emodb.yaml"], config=config)
+    assert found[-1][0] == ERROR and "has 4 speakers, too few" in found[-1][1]
+    overlay(project.folder, folds={"count": 2, "validation_speakers": 1})
+    files = ["config/emodb.yaml", "over.yaml"]
+    found, run = told(configuration, corpus, configfiles=files, config=config)
+    assert {mark for mark, _ in found} == {OK} and run.speech["utterances"] == 16
+    assert run.speech["mean"] == pytest.approx(0.5)
+    for path in (root / "wav").iterdir():
+        path.write_bytes(b"RIFF, but no more")
+    found, _ = told(configuration, corpus, configfiles=files, config=config)
+    assert found[-1][0] == ERROR and "files tried are unusable" in found[-1][1]
+
+
+def test_a_table_that_names_absent_files(project, tmp_path):
+    rows = [
+        f"{speaker}{n}.wav,{speaker},{emotion}" for speaker in "ab" for n, emotion in enumerate(("joy", "anger") * 3)
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,speaker,emotion", *rows]))
+    config = [f"root={tmp_path}", "corpus={adapter: table}"]
+    found, _ = told(configuration, corpus, config=config)
+    assert found[-1][0] == ERROR and "12 utterances lack their file" in found[-1][1] and "a0.wav" in found[-1][1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.recursive(st.none() | st.integers(-3, 3) | st.text(max_size=4) | st.booleans(), lambda inner: (
+    st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(
+        ["corpus", "folds", "options", "systems", "units", "count", "frames", "schedule", "adapter", "a", "1"]
+    ), inner, max_size=3)
+), max_leaves=8))  # fmt: skip
+def test_no_configuration_brings_a_traceback(tmp_path_factory, values):
+    overlay = tmp_path_factory.mktemp("hostile") / "over.yaml"
+    overlay.write_text(yaml.safe_dump(values))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(PROJECT)
+        found, _ = told(configuration, configfiles=[overlay])
+    assert found and all("\n" not in sentence for _, sentence in found)
+
+
+def test_room_on_the_disk(project, monkeypatch):
+    usage = namedtuple("usage", "total used free")(10**9, 0, 10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    run = Run([], [], 2)
+    marks = []
+    for run.bytes in (10**8, 9 * 10**8, 2 * 10**9):
+        marks += machine.disk(run)
+    assert [mark for mark, _ in marks] == [OK, WARNING, ERROR]
+    assert "2.0 GB will be written to results/, 1.0 GB free: free space" in marks[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [("[cache]\ntype = reflink\n", OK), ("[cache]\ntype = hardlink,copy\n", WARNING), ("no", WARNING)],
+)
+def test_dvc_links(project, text, mark):
+    (project.folder / ".dvc").mkdir()
+    (project.folder / ".dvc" / "config").write_text(text)
+    found, _ = told(configuration, machine.results)
+    assert found[-1][0] == mark
+
+
+def test_versions_follow_the_lock(project):
+    lock = project.folder / "envs" / "lock.txt"
+    lock.write_text(lock.read_text().replace("\nsoundfile==", "\nsoundfile==9."))
+    (project.folder / "pyproject.toml").write_text(
+        (project.folder / "pyproject.toml").read_text().replace('"accelerate>=1.10"', '"nonesuch>=1"')
+    )
+    found, _ = told(machine.environment)
+    assert ["nonesuch is not installed" in text for mark, text in found if mark == ERROR] == [True]
+    assert ["soundfile is" in text for mark, text in found if mark == WARNING] == [True]
+
+
+def test_costs_add_up_over_jobs(project):
+    _, run = told(configuration)
+    speech = {"mean": 2.0, "longest": 3.0, "utterances": 100, "train": 40.0, "validation": 10.0, "test": 50.0}
+    speech |= {"classes": 4, "reading": {}}
+    summary = "\n".join(
+        f"results/demo/{path}\t-\t{rule}\t-\tmissing\tupdate pending"
+        for rule, path in [
+            ("pretrain", "fold-0/ssl/first/model.safetensors"), ("pretrain", "fold-0/ssl/first/config.json"),
+            ("pretrain", "fold-1/ssl/first/model.safetensors"), ("embed", "fold-0/embeddings/generic/frames.arrow"),
+            ("finetune", "systems/hubert-mean/fold-0/seed-0/model/config.json"),
+            ("finetune", "systems/hubert-mean/fold-0/seed-0/predictions.parquet"),
+            ("frame_features", "features/fbank.arrow"), ("frame_features", "features/mfcc.arrow"),
+        ]
+    )  # fmt: skip
+    pending = jobs._jobs(summary + "\nresults/demo/metrics.json\t-\tmetrics\t-\tok\tno update\n")
+    assert Counter(pending) == {
+        ("pretrain", "first"): 2, ("embed", "generic"): 1, ("finetune", "hubert-mean"): 1,
+        ("frame_features", "fbank"): 1, ("frame_features", "mfcc"): 1,
+    }  # fmt: skip
+    works = cost.work_of(run.config, pending, speech)
+    assert [work["rule"] for work in works[:2]] == ["finetune", "pretrain"] and len(works) == 5
+    measured = [work | {"step": 0.5, "utterance": 0.01, "parameters": 1000, "width": 10} for work in works], 10.0, 2.0
+    parts = cost.seconds(run.config, pending, speech, measured, side=2)
+    steps = [run.config[key]["steps"] for key in ("pretraining_schedule", "finetuning_schedule")]
+    assert parts["training"] == pytest.approx((2 * steps[0] + steps[1]) * 0.5 / 2)
+    assert parts["starting jobs"] == 4 * 10 / 2 + 2 * 2
+    assert parts["corpus and features"] == pytest.approx(2 * 100 * 0.01)
+    size = cost.size(run.config, pending, speech, measured, side=2)
+    frames = 200 * 100 * 2 * (80 + 39) + 100 * 50 * 2 * 10
+    assert size == pytest.approx(frames + 3 * 4000 + 2 * 12000)

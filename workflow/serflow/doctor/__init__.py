@@ -1,0 +1,39 @@
+"""Before a run: whether it can go well, and what it would do, how long it would take and how much disk it fills.
+
+A check is a generator of findings, (mark, sentence), about a `findings.Run`, to which it adds what later ones need.
+"""
+
+from collections import Counter
+
+from serflow.doctor.findings import ERROR, WARNING, Run
+from serflow.doctor.inputs import configuration, corpus
+from serflow.doctor.jobs import costs, plan
+from serflow.doctor.machine import devices, disk, environment, results
+from serflow.errors import UserError
+
+CHECKS = (environment, devices, configuration, corpus, results, plan, costs, disk)
+
+
+def examine(configfiles=(), settings=(), cores=None):
+    """Print the findings of every check up to the first that finds an error; returns the exit code."""
+    run, marks = Run(list(configfiles), list(settings), cores), Counter()
+    for check in CHECKS:
+        print(check.__name__)
+        for mark, text in _findings(check, run):
+            marks[mark] += 1
+            print(f"  {mark:8} {text}", flush=True)
+        if marks[ERROR]:
+            break
+    warnings = f"{marks[WARNING]} warning{'s' * (marks[WARNING] != 1)}"
+    rest = "" if check is CHECKS[-1] else "; what comes after it is checked once it is mended"
+    print(f"\n{marks[ERROR]} to mend{rest}; {warnings}." if marks[ERROR] else f"\nReady to run; {warnings}.")
+    return int(marks[ERROR] > 0)
+
+
+def _findings(check, run):
+    try:
+        yield from check(run)
+    except UserError as error:
+        yield ERROR, str(error)
+    except OSError as error:
+        yield ERROR, f"{error.filename or check.__name__}: {error.strerror or error}: give rights there or mend it."

@@ -1,0 +1,150 @@
+"""Checks of what is given: configuration and corpus."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from serflow.doctor.findings import ERROR, OK, WARNING
+from serflow.errors import UserError
+
+OPENED = 8  # audio files that are tried
+
+
+def configuration(run):
+    """The configuration as Snakemake merges it."""
+    from serflow import config
+    from serflow.models import input_features
+
+    run.config = config.complete(_merged(run.configfiles, run.settings))
+    config.check_root(run.config)
+    for start in run.config["encoders"].values():
+        input_features(start)
+    corpus, folds = run.config["corpus"], run.config["folds"]
+    yield OK, f"corpus {corpus['name']}, {folds['count']} folds, seeds {', '.join(map(str, run.config['seeds']))}"
+    yield OK, f"{len(run.config['systems'])} systems, {len(run.config['pretraining'])} pretrainings a fold"
+
+
+def _merged(configfiles, settings):
+    from snakemake.cli import parse_config
+    from snakemake.common.configfile import load_configfile
+    from snakemake.settings.types import ConfigSettings
+    from snakemake.utils import update_config
+
+    try:
+        over = ConfigSettings(config=parse_config(settings), configfiles=list(map(Path, configfiles)))
+        config = load_configfile("config/config.yaml")
+        update_config(config, over.overwrite_config)
+    except Exception as error:  # files are templates too (yte), in which anything may go wrong
+        told = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        given = " ".join([*map(str, configfiles), *settings]) or "config/config.yaml"
+        raise UserError(f"config: {given} cannot be read ({told}): mend it.") from error
+    return config
+
+
+def corpus(run):
+    """The corpus as its file names and label files promise it, and a handful of its audio."""
+    settings = run.config["corpus"]
+    if settings["adapter"] == "demo" and run.config["root"] is None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder) / "demo"
+            rows = _synthesised(root, settings, run.speech)
+            yield OK, "the demo corpus will be synthesised"
+            yield from _corpus(run, rows, root)
+    else:
+        root = Path(run.config["root"])
+        yield from _corpus(run, _scanned(settings, root, settings["options"]), root)
+
+
+def _synthesised(root, settings, speech):
+    """The rows that the demo corpus will have, with the audio of each speaker's first sentence for the others too."""
+    from inspect import signature
+
+    import pandas as pd
+
+    from serflow.corpora.demo import synthesise
+
+    try:
+        asked = signature(synthesise).bind(root, **settings["options"])
+        asked.apply_defaults()
+        sentences, began = range(1, 1 + asked.arguments["sentences"]), time.monotonic()
+        synthesise(root, **{**settings["options"], "sentences": 1})
+        rows = _scanned(settings, root, {})
+        rows = pd.concat(rows.assign(utterance=rows["utterance"].str.slice(stop=-1) + str(i)) for i in sentences)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"config: corpus.options of the demo corpus: {error}: mend them.") from error
+    speech["reading"] = {"demo_speech": len(sentences) * (time.monotonic() - began)}
+    speech["bytes"] = len(sentences) * sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    return rows.reset_index(drop=True)
+
+
+def _scanned(settings, root, options):
+    from serflow import corpora
+
+    name = settings["adapter"]
+    module = corpora.adapter(name)
+    try:
+        rows, classes = corpora._scan(name, module, root, options), settings["classes"]
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"Corpus {name}: {root} cannot be read ({told}): check corpus.options and the files."
+        ) from error
+    if classes is not None:
+        rows, classes = corpora.choose(name, module, rows, classes)
+    corpora._refuse_repeated(name, rows)
+    corpora._refuse_unlearnable(name, rows[rows["emotion"].notna()], classes or rows["emotion"].dropna().unique())
+    return rows
+
+
+def _corpus(run, rows, root):
+    """Findings about `rows`; fills `run.speech`."""
+    import numpy as np
+
+    from serflow import audio
+    from serflow.folds import PARTS, split
+
+    settings = run.config["corpus"]
+    known = rows[rows["emotion"].notna()]
+    there = known["path"].map({path: (root / path).is_file() for path in known["path"].unique()})
+    usable = known[there.to_numpy(bool)]
+    unusable = 1 - len(usable) / len(rows)
+    if unusable:
+        lost = f"{len(known) - len(usable)} utterances lack their file, {len(rows) - len(known)} have no known label"
+        first = f", the first is {known['path'][~there.to_numpy(bool)].iloc[0]}" if len(known) > len(usable) else ""
+        many = unusable > settings["max_quarantined"]
+        yield (
+            ERROR if many else WARNING,
+            f"{lost}{first}: mend them"
+            + (" or raise corpus.max_quarantined." if many else ", or they are left out."),
+        )
+        if many:
+            return
+    counts = ", ".join(f"{count} {emotion}" for emotion, count in usable["emotion"].value_counts().items())
+    yield OK, f"{len(usable)} utterances of {usable['speaker'].nunique()} speakers ({counts})"
+
+    told_apart = usable.assign(corpus=usable.get("corpus", settings["name"]), sha256=usable["path"])  # unopened yet
+    folds = split(told_apart, **run.config["folds"])
+    a_fold = folds["part"].value_counts() / folds["fold"].nunique()
+    yield OK, "a fold has, on average, " + ", ".join(f"{a_fold.get(part, 0):.0f} {part}" for part in PARTS)
+
+    tried = usable.iloc[np.unique(np.linspace(0, len(usable) - 1, OPENED).astype(int))]
+    limits, began = (settings["min_seconds"], settings["max_seconds"]), time.monotonic()
+    facts = [audio.inspect(root / row.path, [(row.start, row.end)], *limits)[0] for row in tried.itertuples()]
+    reading = 2 * len(usable) * (time.monotonic() - began) / len(tried)  # it is checked, then converted
+    faults = [
+        (row.path, fact) for row, fact in zip(tried.itertuples(), facts, strict=True) if isinstance(fact, Exception)
+    ]
+    durations = [fact["seconds"] for fact in facts if not isinstance(fact, Exception)]
+    if faults:
+        mark, (path, fault) = WARNING if durations else ERROR, faults[0]
+        yield mark, f"{len(faults)} of {len(tried)} files tried are unusable; {path}: {fault}: mend or remove them."
+    if not durations:
+        return
+    mean, total = float(np.mean(durations)), len(usable)
+    run.speech |= {"mean": mean, "longest": max(durations), "utterances": total}
+    run.speech |= {part: float(a_fold.get(part, 0)) for part in PARTS} | {"classes": usable["emotion"].nunique()}
+    run.speech["reading"] = {**run.speech.get("reading", {}), "corpus": reading}
+    yield (
+        OK,
+        f"about {mean * total / 60:.0f} minutes of speech, {mean:.1f} s an utterance in {len(durations)} files tried",
+    )
