@@ -40,9 +40,9 @@ def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0,
         part = _with_validation(rows, part, lenders, validation_speakers, seed)
         _check(rows, part, fold)
         frames.append(pd.DataFrame({"utterance": rows.utterance, "fold": fold, "part": part}))
-    folds = pd.concat(frames).dropna()
+    folds = pd.concat(frames).dropna().reset_index(drop=True)
     _check_tested_once(folds)
-    return folds.sort_values(["fold", "utterance"], ignore_index=True)
+    return folds
 
 
 def heard_by(folds, pool):
