@@ -16,7 +16,7 @@ $(BIN)/.ready: envs/lock.txt envs/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "serflow needs Python 3.11 to 3.13: make PYTHON=<one>")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --requirement envs/lock.txt
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirement envs/lock.txt
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
