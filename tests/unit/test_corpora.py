@@ -37,6 +37,7 @@ def test_emodb_names_are_read(tmp_path):
     row = utterances.set_index("utterance").loc["10b10Nd"].to_dict()
     assert np.isnan(row.pop("end"))
     assert row == {
+        "corpus": "emodb",
         "path": "wav/10b10Nd.wav",
         "speaker": "10",
         "gender": "male",
@@ -64,85 +65,11 @@ def test_emodb_layouts_agree_and_clutter_is_ignored(tmp_path):
     pd.testing.assert_frame_equal(plain[labels], nested[labels])
 
 
-def test_stray_name_and_unknown_letter_are_quarantined(tmp_path):
+def test_names_that_tell_no_emotion_are_quarantined(tmp_path):
     berlin(tmp_path, [*NAMES, "03a01Xa", "take two"])
-    utterances, quarantined = read_corpus("emodb", tmp_path, max_quarantined=0.3)
+    utterances, quarantined = read_corpus("emodb", tmp_path, max_quarantined=2 / 9)
     assert list(utterances["utterance"]) == sorted(NAMES)
-    assert quarantined.to_dict("list") == {
-        "file": ["wav/03a01Xa.wav", "wav/take two.wav"],
-        "reason": ["unknown label"] * 2,
-    }
-
-
-def test_unusable_files_are_quarantined_with_their_reasons(tmp_path):
-    berlin(tmp_path)
-    folder = tmp_path / "wav"
-    (folder / "03a05Wa.wav").write_bytes((folder / "03a01Wa.wav").read_bytes())
-    (folder / "08a05Wa.wav").write_bytes((folder / "03a02Na.wav").read_bytes()[:3000])
-    wav(folder / "09a05Wa.wav", seconds=0.05)
-    wav(folder / "09a05Wb.wav", seconds=3)
-    (folder / "09a05Wc.wav").touch()
-    utterances, quarantined = read_corpus("emodb", tmp_path, max_seconds=2, max_quarantined=0.5)
-    assert len(utterances) == len(NAMES)
-    reasons = dict(zip(quarantined["file"].str[4:-4], quarantined["reason"], strict=True))
-    assert reasons.pop("03a05Wa") == "duplicate: the same samples as 03a01Wa"
-    assert {name: reason.partition(":")[0] for name, reason in reasons.items()} == {
-        "08a05Wa": "truncated",
-        "09a05Wa": "too short",
-        "09a05Wb": "too long",
-        "09a05Wc": "empty",
-    }
-
-
-def test_too_many_unusable_files_are_an_error_that_carries_them(tmp_path):
-    berlin(tmp_path)
-    (tmp_path / "wav/03a01Wa.wav").write_bytes(b"")
-    with pytest.raises(UserError, match=r"1 of 7 .*14\.3%, at most 5\.0% .*mostly empty .*03a01Wa\.wav") as error:
-        read_corpus("emodb", tmp_path)
-    assert list(error.value.quarantined["file"]) == ["wav/03a01Wa.wav"]
-    assert len(read_corpus("emodb", tmp_path, max_quarantined=1 / 7)[1]) == 1
-
-
-def two_of_one(root):
-    berlin(root)
-    wav(root / "copy/03a01Wa.wav", 99)
-    return root
-
-
-def stray(root):
-    wav(root / "1.wav")
-    (root / "README").touch()
-    return root
-
-
-BAD = {
-    "root .*nowhere does not exist": ("emodb", lambda root: root / "nowhere"),
-    "is not a folder": ("emodb", lambda root: berlin(root) / "wav/03a01Wa.wav"),
-    "has no root": ("emodb", lambda root: None),
-    "expected WAV files named like wav/03a01Wa.wav, found an empty folder": (
-        "emodb",
-        lambda root: root,
-    ),
-    "nothing labelled .*found 1.wav, README": ("emodb", stray),
-    "copy/03a01Wa.wav and wav/03a01Wa.wav are both utterance '03a01Wa'": ("emodb", two_of_one),
-    "only speaker is '03'": ("emodb", lambda root: berlin(root, NAMES[:3] + ["03a02Nb"])),
-    "class 'neutral' has 1 utterances": (
-        "emodb",
-        lambda root: berlin(root, ["03a01Wa", "08a01Wa", "08a01Na"]),
-    ),
-    "only class is 'anger'": ("emodb", lambda root: berlin(root, ["03a01Wa", "08a01Wa"])),
-    "no corpus 'emo-db' .*known: .*did you mean 'emodb'": ("emo-db", lambda root: root),
-    r"no corpus '\.\./x'": ("../x", lambda root: root),
-}
-
-
-@pytest.mark.parametrize("sentence", BAD)
-def test_bad_corpus_is_one_clear_sentence(tmp_path, sentence):
-    name, build = BAD[sentence]
-    root = build(tmp_path)
-    with pytest.raises(UserError, match=sentence) as error:
-        read_corpus(name, root)
-    assert "\n" not in str(error.value)
+    assert list(quarantined["file"]) == ["wav/03a01Xa.wav", "wav/take two.wav"]
 
 
 def test_classes_pick_and_merge_silently(tmp_path):
@@ -152,10 +79,6 @@ def test_classes_pick_and_merge_silently(tmp_path):
     assert quarantined.empty
     assert utterances["emotion"].value_counts().to_dict() == {"quiet": 5, "loud": 4}
     assert "10a01La" not in set(utterances["utterance"])
-    with pytest.raises(UserError, match="lists label 'angry', but the corpus has anger, boredom, neutral"):
-        read_corpus("emodb", root, classes={"loud": ["angry"], "quiet": ["neutral"]})
-    with pytest.raises(UserError, match="label 'anger' is listed twice"):
-        read_corpus("emodb", root, classes={"loud": ["anger"], "quiet": ["neutral", "anger"]})
 
 
 def test_class_that_quarantine_empties_is_an_error(tmp_path):
@@ -217,7 +140,7 @@ def test_importing_corpora_does_not_import_torch():
     code = "import sys, serflow.corpora.emodb, serflow.corpora.table; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
-    assert {"emodb", "table"} <= set(adapters()) and not {"folders", "labels", "published"} & set(adapters())
+    assert {"emodb", "joined", "table"} <= {*adapters()} and not {"audformat", "folders"} & {*adapters()}
 
 
 @pytest.mark.skipif(not EMODB, reason="SERFLOW_EMODB does not name the corpus' folder")

@@ -1,5 +1,7 @@
 import logging
-import time
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,6 @@ from hypothesis import strategies as st
 
 from serflow import artifacts
 from serflow.corpora import read_corpus, table
-from serflow.errors import UserError
 
 FOUR = "path,speaker,emotion\na.wav,01,joy\nb.wav,01,fear\nc.wav,02,joy\nd.wav,02,fear\n"
 
@@ -29,60 +30,11 @@ def described(root, text, files=("a.wav", "b.wav", "c.wav", "d.wav"), name="labe
     return root
 
 
-BAD = {
-    "no .csv, .tsv or .parquet file; .*option": lambda root: root,
-    "expected a table whose rows": lambda root: described(root, "path,speaker,emotion\n"),
-    "well-formed table .No columns": lambda root: described(root, ""),
-    "fields in line 3, saw 4": lambda root: described(root, "path,speaker,emotion\na,1,x\nb,1,y,z\n"),
-    "no column 'emotion' .rename 'Emotion'.*found are 'path', 'speaker', 'Emotion'": lambda root: described(
-        root, FOUR.replace("emotion", "Emotion")
-    ),
-    "line 4: speaker is empty": lambda root: described(root, FOUR.replace("c.wav,02", "c.wav, ")),
-    "line 6: path is empty": lambda root: described(root, FOUR.replace("\nc", "\n\nc").replace("d.wav", "")),
-    "not a readable Parquet": lambda root: described(root, "PAR1", name="labels.parquet"),
-    "a.flac and a.wav are both utterance 'a'": lambda root: described(root, FOUR.replace("b.wav", "a.flac")),
-}
-
-
-@pytest.mark.parametrize("sentence", BAD)
-def test_bad_table_is_one_clear_sentence(tmp_path, sentence):
-    root = BAD[sentence](tmp_path)
-    with pytest.raises(UserError, match=sentence) as error:
-        read_corpus("table", root)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "sentence"),
-    [
-        ("soon", "1", "start is not a time"),
-        ("0", "1,5", "end is not a time"),
-        ("-1", "1", "start is not a time"),
-        ("0", "inf", "end is not a time"),
-        ("0", "nan", "end is not a time"),
-        ("2", "2", "end is not after start"),
-    ],
-)
-def test_bad_times_name_their_line(tmp_path, start, end, sentence):
-    rows = f'path,speaker,emotion,start,end\na.wav,01,joy,,\na.wav,01,joy,{start},"{end}"\n'
-    with pytest.raises(UserError, match=f"labels.csv, line 3: {sentence}"):
-        table.scan(described(tmp_path, rows, []))
-
-
-def test_option_that_the_adapter_lacks(tmp_path):
-    with pytest.raises(UserError, match="Corpus table: .*tabel"):
-        read_corpus("table", tmp_path, tabel="labels.csv")
-
-
-def test_which_table(tmp_path):
+def test_which_table_and_column(tmp_path):
     described(tmp_path, FOUR)
-    described(tmp_path, FOUR.replace("joy", "calm"), [], "other.csv")
-    with pytest.raises(UserError, match=r"found 2 tables \(labels.csv, other.csv\); .*option `table`"):
-        table.scan(tmp_path)
-    with pytest.raises(UserError, match="lables.csv: the option `table`"):
-        table.scan(tmp_path, "lables.csv")
+    described(tmp_path, FOUR.replace("joy", "calm").replace("emotion", "mood"), [], "other.csv")
     for name in ["other.csv", tmp_path / "other.csv"]:
-        assert set(table.scan(tmp_path, name)["emotion"]) == {"calm", "fear"}
+        assert set(table.scan(tmp_path, name, "mood")["emotion"]) == {"calm", "fear"}
 
 
 def test_emotions_get_their_common_names_and_keep_their_own(tmp_path):
@@ -123,7 +75,9 @@ def test_parquet_and_csv_agree(tmp_path):
     frame.to_csv(tmp_path / "labels.csv", index=False)
     frame.to_parquet(tmp_path / "labels.parquet")
     rows = table.scan(tmp_path, "labels.parquet")
-    pd.testing.assert_frame_equal(rows, table.scan(tmp_path, "labels.csv").set_axis([1, 2, 3]))
+    pd.testing.assert_frame_equal(
+        *(told.reset_index(drop=True) for told in (rows, table.scan(tmp_path, "labels.csv")))
+    )
     assert list(rows["utterance"]) == ["x-a-0.0-0.5", "x-a-0.5-end", "x-b"]
     assert list(rows["speaker"]) == ["1", "1", "2"] and list(rows["gender"]) == ["female", "female", "male"]
     assert rows["emotion"].isna().to_list() == [False, False, True]
@@ -179,11 +133,22 @@ def test_order_of_the_corpus_does_not_matter(shuffled, lines):
     assert quarantined["reason"].to_list() == ["duplicate: the same samples as b"]
 
 
-def test_large_table_scans_in_seconds(tmp_path):
-    count = 300_000
-    rows = "".join(f"speaker{i % 90}/{i}.wav,{i % 90:02},joy,{i}.25,{i}.75\n" for i in range(count))
-    root = described(tmp_path, "path,speaker,emotion,start,end\n" + rows, [])
-    began = time.perf_counter()
-    scanned = table.scan(root)
-    assert time.perf_counter() - began < 15
-    assert len(scanned) == count and scanned["utterance"].iloc[-1] == "speaker29-299999-299999.25-299999.75"
+LARGE = """
+import resource, sys, time
+from serflow import corpora
+from serflow.corpora import folders  # with what it imports, so that the clock sees the work alone
+began = time.process_time()
+rows, _ = corpora.labelled("table", sys.argv[1], {"glad": ["happiness"], "afraid": ["fear"]}, {})
+assert len(rows) == 300_000 and rows["utterance"].is_monotonic_increasing
+print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_large_corpus_is_scanned_and_checked_in_seconds_and_little_memory(tmp_path):
+    rows = (f"speaker{i % 90}/{i}.wav,{i % 90:02},{('joy', 'fear')[i % 2]},{i}.25,{i}.75\n" for i in range(300_000))
+    (tmp_path / "labels.csv").write_text("path,speaker,emotion,start,end\n" + "".join(rows))
+    command = [sys.executable, "-c", LARGE, tmp_path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    seconds, size = map(float, done.stdout.split())
+    assert seconds < 10 and size < 1e9, done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from serflow.corpora.folders import read_table
+from serflow.corpora.folders import SEPARATORS, read_table
 from serflow.errors import UserError
 
 PARTS = ("train", "validation", "test")
@@ -147,13 +147,13 @@ def _held_out(rows, tested_in, count):
 
 def _listed(rows, file, count):
     """The parts as `file` has them, refused where they leak; a row that it does not name is in no part."""
-    if not file.is_file():
-        raise UserError(f"folds.file: there is no {file}; name a .csv or .tsv with fold, part and utterance.")
-    lines = read_table(file, "\t" if file.suffix.lower() == ".tsv" else ",")
+    if not file.is_file() or file.suffix.lower() not in SEPARATORS:
+        raise UserError(f"folds.file: {file} is no .csv or .tsv file; name one with the columns fold, part and utterance.")
+    lines = read_table(file)
     keys = [column for column in LISTED if column in lines]
     if len(keys) != 1 or not {"fold", "part"} <= set(lines):
         raise UserError(f"{file}: its columns must be fold, part and one of {', '.join(LISTED)}.")
-    lines, names = lines.set_axis(lines.index + 2), lines[keys[0]].set_axis(lines.index + 2)
+    names = lines[keys[0]]
     for wrong, fault in [
         (~lines.part.isin(PARTS), f"part must be one of {', '.join(PARTS)}"),
         (~names.isin(rows[keys[0]]), f"the corpus has no such {keys[0]}"),

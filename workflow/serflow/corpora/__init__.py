@@ -23,8 +23,8 @@ from serflow.corpora.labels import choose
 from serflow.corpora.published import tell_differences
 from serflow.errors import UserError
 
-SHARED = {"folders", "labels", "published"}  # modules here that are no corpus
-LABELS = ["utterance", "path", "speaker", "gender", "session", "text", "label", "emotion", "start", "end"]
+SHARED = {"audformat", "folders", "labels", "published"}  # modules here that are no corpus
+LABELS = ["utterance", "corpus", "path", "speaker", "gender", "session", "text", "label", "emotion", "start", "end"]
 COLUMNS = [*LABELS, "seconds", "sample_rate", "sha256"]
 
 
@@ -46,29 +46,47 @@ def read_corpus(
     max_quarantined: the share of utterances that may be unusable. progress: wraps the files, as tqdm does.
     options: the adapter's own.
 
-    Returns (utterances, quarantined). `utterances` has COLUMNS, sorted by utterance; end is NaN: the file's
-    end; seconds and sample_rate are as stored, sha256 is the file's. `quarantined` has file and reason.
+    Returns (utterances, quarantined). `utterances` has COLUMNS, sorted by utterance; corpus is `name` or, of joined
+    corpora, whichever it is from; end is NaN: the file's end; seconds and sample_rate are as stored, sha256 is the
+    file's. `quarantined` has file and reason.
     Raises UserError; one for too many unusable files carries them as its attribute `quarantined`.
     """
-    root = _folder(name, root)
-    module = adapter(name)
-    rows = _scan(name, module, root, options)
-    published = getattr(module, "PUBLISHED", {})
-    tell_differences(name, rows, root, published)
-    if classes is not None:
-        wanted = str(classes)
-        rows, classes = choose(name, module, rows, classes)
-        tell_differences(f"{name}, {wanted}", rows, root, published.get(wanted))
-    rows = rows.sort_values("utterance", ignore_index=True)
-    _refuse_repeated(name, rows)
+    rows, classes = labelled(name, root, classes, options)
+    classes = classes or rows["emotion"].dropna().unique()
+    _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
+    root = Path(root)
     rows = rows.join(_listen(rows, root, min_seconds, max_seconds, progress))
     bad = rows["reason"].notna()
     utterances = rows[~bad].reset_index(drop=True)
     quarantined = rows.loc[bad, ["path", "reason"]].set_axis(["file", "reason"], axis=1).reset_index(drop=True)
     _refuse_ruined(name, quarantined, len(rows), max_quarantined)
-    _refuse_unlearnable(name, utterances, classes or rows["emotion"].dropna().unique())
+    _refuse_unlearnable(name, utterances, classes)
     _tell_converted(name, utterances)
     return utterances[COLUMNS].astype({"start": float, "end": float, "sample_rate": int}), quarantined
+
+
+def labelled(name, root, classes, options, called=None):
+    """(rows, classes) of a corpus, `called` so in messages, before any audio is opened: LABELS, sorted by utterance.
+
+    Published counts are compared. classes: {class: labels}, None where none were asked for. Raises UserError.
+    """
+    called = called or name
+    module = adapter(name)
+    root = _folder(called, root)
+    _check_options(called, module, root, options)
+    if name == "joined":
+        rows, classes = module.labelled(root, classes, **options)
+    else:
+        rows = _scan(called, module, root, options)
+        published = getattr(module, "PUBLISHED", {})
+        tell_differences(called, rows, root, published)
+        if classes is not None:
+            wanted = str(classes)
+            rows, classes = choose(called, module, rows, classes)
+            tell_differences(f"{called}, {wanted}", rows, root, published.get(wanted))
+    rows = rows.sort_values("utterance", ignore_index=True)
+    _refuse_repeated(called, rows)
+    return rows, classes
 
 
 def adapters():
@@ -94,11 +112,14 @@ def _folder(name, root):
     return Path(root)
 
 
-def _scan(name, module, root, options):
+def _check_options(name, module, root, options):
     try:
         signature(module.scan).bind(root, **options)
     except TypeError as error:
         raise UserError(f"Corpus {name}: {error} in its options.") from error
+
+
+def _scan(name, module, root, options):
     rows = module.scan(root, **options)
     if rows.empty or rows["emotion"].isna().all():
         files = sorted(path.relative_to(root).as_posix() for path in Path(root).rglob("*") if path.is_file())
@@ -106,7 +127,7 @@ def _scan(name, module, root, options):
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
         raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}.")
     usual = {"gender": "unknown", "session": rows["speaker"], "text": "", "start": 0.0, "end": float("nan")}
-    rows = rows.assign(**{column: value for column, value in usual.items() if column not in rows})
+    rows = rows.assign(corpus=name, **{column: value for column, value in usual.items() if column not in rows})
     return rows.astype({"gender": object, "text": object}).fillna({"gender": "unknown", "text": ""})[LABELS]
 
 

@@ -40,7 +40,7 @@ def scan(root):
     rows = folders.wavs(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
     genders = {}
     for path in folders.files(root, r"VideoDemographics\.csv"):
-        about = folders.read_columns(root / path, ",", ["ActorID", "Sex"])
+        about = folders.read_columns(root / path, ["ActorID", "Sex"])
         genders |= zip(about["ActorID"].str.strip(), about["Sex"].str.strip().str.lower(), strict=True)
     return rows.assign(
         gender=rows["speaker"].map(genders),

@@ -1,4 +1,4 @@
-"""What lies below a corpus' folder, however deep: audio by what its path tells, and text of every encoding."""
+"""What lies below a corpus' folder: audio, however deep, by what its path tells, text of every encoding, tables."""
 
 import codecs
 import io
@@ -7,6 +7,8 @@ import re
 import pandas as pd
 
 from serflow.errors import UserError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def files(root, pattern):
@@ -44,20 +46,33 @@ def read_text(path, otherwise="latin-1"):
         return content.decode(otherwise, errors="replace")
 
 
-def read_columns(path, separator, columns):
-    """Those columns of a table, as `read_table` reads it. Raises UserError."""
-    table = read_table(path, separator)
-    if not set(columns) <= set(table):
+def read_table(path):
+    """A CSV, TSV or Parquet table, cells as text, "" where empty; the index is the line's number in the file
+    (Parquet: the row's, and durations are in seconds). Raises UserError.
+    """
+    if path.suffix.lower() == ".parquet":
+        try:
+            rows = pd.read_parquet(path, dtype_backend="numpy_nullable").reset_index(drop=True)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: this is not a readable Parquet file; write it again.") from error
+        for column in rows.select_dtypes("timedelta"):
+            rows[column] = rows[column].dt.total_seconds()
+        return rows.astype(object).where(rows.notna(), "").astype(str).set_axis(rows.index + 1)
+    try:  # Blank lines stay until lines are numbered; a comma too many must not make an index of column one.
+        options = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False, "index_col": False}
+        rows = pd.read_csv(io.StringIO(read_text(path)), sep=SEPARATORS[path.suffix.lower()], **options)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        raise UserError(f"{path}: this is not a well-formed table ({reason}); correct it.") from error
+    rows = rows.fillna("").rename(columns=str.strip).set_axis(rows.index + 2)
+    return rows[(rows != "").any(axis=1)]
+
+
+def read_columns(path, columns):
+    """Those columns of a table. Raises UserError."""
+    table = read_table(path)
+    if not {*columns} <= {*table}:
         raise UserError(
             f"{path}: this is no table with the columns {', '.join(columns)}; get the file again or remove it."
         )
     return table[columns]
-
-
-def read_table(path, separator):
-    """A table, all cells as text, "" where empty. Raises UserError."""
-    try:
-        table = pd.read_csv(io.StringIO(read_text(path)), sep=separator, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise UserError(f"{path}: this is no well-formed table; get the file again or remove it.") from error
-    return table.rename(columns=str.strip)

@@ -70,7 +70,7 @@ def _check(corpus, rows, classes):
     repeated = [label for label, count in Counter(labels).items() if count > 1]
     if repeated:
         raise UserError(f"Corpus {corpus}: label {repeated[0]!r} is listed twice in classes; keep one.")
-    emotions, own = ({*rows[column].dropna()} for column in ("emotion", "label"))
+    emotions, own = ({*rows[column].dropna().unique()} for column in ("emotion", "label"))
     unknown = [label for label in labels if label not in emotions | own]
     if unknown:
         known = ", ".join(sorted(emotions)) + (f" (or its own: {', '.join(sorted(own))})" if own - emotions else "")

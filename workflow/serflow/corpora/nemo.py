@@ -22,7 +22,7 @@ def scan(root):
     rows = folders.wavs(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
     rows = rows.assign(gender="unknown", emotion=rows["label"].str.lower().map(EMOTIONS))
     for path in folders.files(root, r"data\.tsv"):
-        about = folders.read_columns(root / path, "\t", ["file_id", "raw_text", "gender"])
+        about = folders.read_columns(root / path, ["file_id", "raw_text", "gender"])
         names = about["file_id"].str.replace(r"\.wav$", "", regex=True)
         for column, told in [("text", "raw_text"), ("gender", "gender")]:
             known = dict(zip(names, about[told], strict=True))
