@@ -31,8 +31,8 @@ rule corpus:
     params:
         root=config["root"],
         settings=config["corpus"],
-        files=listing_digest(config["root"]),
-        code=code("corpus", f"serflow.corpora.{config['corpus']['adapter']}"),
+        files=[listing_digest(folder) for folder in corpus_folders()],
+        code=code("corpus", *adapter_modules()),
     message:
         "Reading and checking the corpus"
     script:

@@ -148,7 +148,7 @@ def _held_out(rows, tested_in, count):
 def _listed(rows, file, count):
     """The parts as `file` has them, refused where they leak; a row that it does not name is in no part."""
     if not file.is_file() or file.suffix.lower() not in SEPARATORS:
-        raise UserError(f"folds.file: {file} is no .csv or .tsv file; name one with the columns fold, part and utterance.")
+        raise UserError(f"folds.file: {file} is no .csv or .tsv; name one with the columns fold, part and utterance.")
     lines = read_table(file)
     keys = [column for column in LISTED if column in lines]
     if len(keys) != 1 or not {"fold", "part"} <= set(lines):
