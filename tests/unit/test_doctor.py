@@ -49,7 +49,7 @@ def emodb(root, speakers, emotions="WN", texts=("a01", "b02")):
 def test_a_healthy_demo(project, capsys):
     assert cli.main(["doctor", "--cores", "2", "--configfile", str(TINY)]) == 0
     printed = capsys.readouterr().out
-    assert "36 utterances of 6 speakers (12 neutral, 12 anger, 12 sadness)" in printed
+    assert "36 utterances of 6 speakers (12 anger, 12 neutral, 12 sadness)" in printed
     assert "a step of pretrain from scratch:mel-tiny" in printed and "a step of finetune" in printed
     assert "side by side" in printed and "will be written" in printed and "error" not in printed
     assert sorted(path.name for path in project.folder.iterdir() if path.name in ("results", "logs")) == []

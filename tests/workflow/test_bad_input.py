@@ -76,7 +76,7 @@ def test_unusable_corpora(checkout, tmp_path, build, config, sentence):
     [
         ({"copus": {}}, "there is no key 'copus' in the configuration: did you mean 'corpus'?"),
         ({"folds": {"cuont": 3}}, "there is no key 'cuont' in folds: did you mean 'count'?"),
-        ({"folds": {"count": 1}}, "folds.count is wrong: 1 is less than the minimum of 2"),
+        ({"folds": {"count": 0}}, "folds.count is wrong: 0 is less than the minimum of 1"),
         (
             {"systems": {"hubert-mean": {"encoder": "genric"}}},
             "'genric', which is not defined: did you mean 'generic'?",

@@ -31,7 +31,7 @@ def test_noise_for_test_speakers_changes_no_fit(finished, checkout):
     other = "systems/hubert-scratch/fold-1/seed-0/model/model.safetensors"
     predictions = "systems/hubert-mean/fold-0/seed-0/predictions.parquet"
     targets = [f"results/demo/{path}" for path in [*fitted, *stores, predictions, other]]
-    code, printed = checkout.run(*targets, root=str(corpus))
+    code, printed = checkout.run("--", *targets, root=str(corpus))
     assert code == 0, printed
 
     noisy = checkout.folder / "results" / "demo"

@@ -52,7 +52,7 @@ def corpus(run):
             yield from _corpus(run, rows, root)
     else:
         root = Path(run.config["root"])
-        yield from _corpus(run, _scanned(settings, root, settings["options"]), root)
+        yield from _corpus(run, _labelled(settings, root, settings["options"]), root)
 
 
 def _synthesised(root, settings, speech):
@@ -68,7 +68,7 @@ def _synthesised(root, settings, speech):
         asked.apply_defaults()
         sentences, began = range(1, 1 + asked.arguments["sentences"]), time.monotonic()
         synthesise(root, **{**settings["options"], "sentences": 1})
-        rows = _scanned(settings, root, {})
+        rows = _labelled(settings, root, {})
         rows = pd.concat(rows.assign(utterance=rows["utterance"].str.slice(stop=-1) + str(i)) for i in sentences)
     except (TypeError, ValueError) as error:
         raise UserError(f"config: corpus.options of the demo corpus: {error}: mend them.") from error
@@ -77,22 +77,19 @@ def _synthesised(root, settings, speech):
     return rows.reset_index(drop=True)
 
 
-def _scanned(settings, root, options):
+def _labelled(settings, root, options):
     from serflow import corpora
 
     name = settings["adapter"]
-    module = corpora.adapter(name)
     try:
-        rows, classes = corpora._scan(name, module, root, options), settings["classes"]
+        rows, classes = corpora.labelled(name, root, settings["classes"], options)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         told = f"{type(error).__name__}: {error}"
         raise UserError(
             f"Corpus {name}: {root} cannot be read ({told}): check corpus.options and the files."
         ) from error
-    if classes is not None:
-        rows, classes = corpora.choose(name, module, rows, classes)
-    corpora._refuse_repeated(name, rows)
-    corpora._refuse_unlearnable(name, rows[rows["emotion"].notna()], classes or rows["emotion"].dropna().unique())
+    known = rows["emotion"].notna()
+    corpora._refuse_unlearnable(name, rows[known], classes or rows["emotion"][known].unique())
     return rows
 
 
@@ -119,10 +116,12 @@ def _corpus(run, rows, root):
         )
         if many:
             return
-    counts = ", ".join(f"{count} {emotion}" for emotion, count in usable["emotion"].value_counts().items())
+    counts = ", ".join(
+        f"{count} {emotion}" for emotion, count in usable["emotion"].value_counts().sort_index().items()
+    )
     yield OK, f"{len(usable)} utterances of {usable['speaker'].nunique()} speakers ({counts})"
 
-    told_apart = usable.assign(corpus=usable.get("corpus", settings["name"]), sha256=usable["path"])  # unopened yet
+    told_apart = usable.assign(sha256=usable["path"])  # unopened yet
     folds = split(told_apart, **run.config["folds"])
     a_fold = folds["part"].value_counts() / folds["fold"].nunique()
     yield OK, "a fold has, on average, " + ", ".join(f"{a_fold.get(part, 0):.0f} {part}" for part in PARTS)

@@ -67,4 +67,5 @@ def costs(run):
 
 
 def _minutes(seconds):
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} minute{'s' * (minutes != 1)}" if minutes < 90 else f"{seconds / 3600:.1f} hours"
