@@ -14,6 +14,7 @@ from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder, Hub
 from transformers.utils import ModelOutput
 
 from serflow.models import encoder_class
+from serflow.models.outputs import EncoderFrames
 
 
 class MelHubertConfig(HubertConfig):
@@ -91,16 +92,6 @@ class MelFrontEnd(nn.Module):
         tokens = input_values.shape[1] // self.stack
         stacked = input_values[:, : tokens * self.stack].reshape(len(input_values), tokens, -1)
         return stacked.transpose(1, 2)
-
-
-@dataclass
-class EncoderFrames(ModelOutput):
-    """`hidden_states`: tuple of `[B, T, D]`, 0 = input of the first layer; `lengths` `[B]` in tokens;
-    `features` `[B, T, C]`: what the front-end gave."""
-
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    lengths: torch.Tensor | None = None
-    features: torch.Tensor | None = None
 
 
 class FrameHubert(HubertModel):
