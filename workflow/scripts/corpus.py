@@ -18,8 +18,8 @@ with job(snakemake) as made:
     settings, made_speech = dict(snakemake.params.settings), snakemake.input.made
     root = Path(made_speech[0]).parent if made_speech else snakemake.params.root
     name, adapter, options = settings.pop("name"), settings.pop("adapter"), settings.pop("options")
-    if made_speech:
-        options = {}  # they made the speech; reading it takes none
+    if adapter == "demo":
+        options = {}  # they are for making the speech; reading it takes none
     try:
         utterances, quarantined = read_corpus(adapter, root, progress=told, **settings, **options)
     except UserError as error:

@@ -52,7 +52,7 @@ def corpus(run):
             yield from _corpus(run, rows, root)
     else:
         root = Path(run.config["root"])
-        yield from _corpus(run, _labelled(settings, root, settings["options"]), root)
+        yield from _corpus(run, _labelled(settings, root, settings["options"] if settings["adapter"] != "demo" else {}), root)
 
 
 def _synthesised(root, settings, speech):
