@@ -1,25 +1,110 @@
-"""Which frames a masked-prediction model has to guess."""
+"""Which frames a self-supervised model has to guess. Vectorised over the batch, on the device of the lengths.
+
+Shapes: B utterances, T frames (the longest utterance's). Masks are bool `[B, T]`, never set beyond a length.
+"""
 
 import torch
 
+SPREADS = ("random", "matched", "as-released")  # how MockingJay's spans can be placed
+
 
 def random_spans(lengths, span, probability, minimum, generator):
-    """Spans of `span` frames whose starts are drawn without replacement, vectorised over the batch.
+    """HuBERT's masks: an utterance of t frames gets `max(minimum, floor(probability t / span + u))` spans.
 
-    An utterance of T frames gets `max(minimum, floor(probability T / span + u))` starts, u ~ U(0,1) once a batch;
-    spans may overlap, so with probability .8 and span 10 about 57 % of the frames are covered.
+    u ~ U(0,1) once a batch; starts are drawn without replacement, spans may overlap, so with probability .8 and span
+    10 about 57 % of the frames are covered. `lengths` int `[B]`, `span` in frames.
 
-    `lengths` int `[B]` on any device -> bool `[B, max(lengths)]`, never set beyond an utterance's length. The number
-    of frames may differ between utterances. Source: HuBERT (Hsu et al. 2021), as fairseq draws it; METHODS 5.
+    The number of covered frames may differ between utterances. Source: Hsu et al. 2021, as fairseq draws it.
     """
-    device, longest = lengths.device, int(lengths.max())
-    starts = (lengths - span + 1).clamp(min=1)  # a clip shorter than a span is masked from its first frame on
-    dither = torch.rand(1, generator=generator, device=device)
-    count = torch.floor(probability * lengths / span + dither).long().clamp(min=minimum).minimum(starts)
-    position = torch.arange(longest, device=device)
-    order = torch.rand(len(lengths), longest, generator=generator, device=device)
+    dither = torch.rand(1, generator=generator, device=lengths.device)
+    count = torch.floor(probability * lengths / span + dither).long().clamp(min=minimum)
+    return _covered(_drawn(lengths, span, count, generator), span, lengths)
+
+
+def uniform_spans(lengths, span, probability, generator):
+    """MockingJay's masks: `round(probability t / span)` starts without replacement; spans may overlap.
+
+    Source: Liu et al. 2020 (arXiv 1910.12638), as s3prl draws it; METHODS 4.
+    """
+    return _covered(_drawn(lengths, span, _count(lengths, span, probability), generator), span, lengths)
+
+
+def intense_spans(intensity, lengths, span, probability, generator):
+    """Masks where `intensity` `[B, T]` is high, with as many frames as `uniform_spans` covers.
+
+    Spans do not overlap and are taken greedily by mean intensity; the last one is cut to the count. For probability
+    up to .5: beyond, spans that fit between the others run out. Source: ours (METHODS 4, `matched`).
+    """
+    wanted = uniform_spans(lengths, span, probability, generator).sum(dim=1)
+    position = torch.arange(intensity.shape[1], device=lengths.device)
+    sums = torch.nn.functional.pad(intensity.double().cumsum(dim=1), (1, span))
+    means = sums[:, span:][:, : len(position)] - sums[:, : len(position)]
+    means = means.masked_fill(position >= _starts(lengths, span)[:, None], -torch.inf)
+    mask = torch.zeros_like(means, dtype=torch.bool)
+    for taken in range(0, int(wanted.max()), span):
+        best, start = means.max(dim=1, keepdim=True)
+        left = (wanted[:, None] - taken).clamp(max=span) * best.isfinite()
+        offset = position - start
+        mask |= (offset >= 0) & (offset < left)
+        means = means.masked_fill(offset.abs() < span, -torch.inf)
+    return mask & (position < lengths[:, None])
+
+
+def released_spans(intensity, lengths, span, probability, generator):
+    """Masks as EMS' released code places them: spans start at the first n of the 2 n most intense frames that can
+    start one, or at random if there are fewer, n as in `uniform_spans`.
+
+    Intensity is smooth, so starts are neighbours, spans overlap, and 4 to 6 % of the frames are covered where random
+    starts cover about 14 %: the comparison is then about amount as well. Source: EMS' code (METHODS 4).
+    """
+    starts, count = _starts(lengths, span)[:, None], _count(lengths, span, probability)[:, None]
+    position = torch.arange(intensity.shape[1], device=lengths.device)
+    intense = intensity.masked_fill(position >= lengths[:, None], -torch.inf)
+    order = intense.argsort(dim=1, descending=True, stable=True)
+    candidate = (position < 2 * count) & (order < starts)
+    candidate &= candidate.cumsum(dim=1) <= count
+    chosen = torch.zeros_like(candidate).scatter(1, order, candidate)
+    drawn = _drawn(lengths, span, count[:, 0], generator)
+    chosen = torch.where(candidate.sum(dim=1, keepdim=True) < count.minimum(starts), drawn, chosen)
+    return _covered(chosen, span, lengths)
+
+
+def corrupt(frames, mask, generator):
+    """What MockingJay reads: `frames` `[B, T, D]` with what is behind `mask` replaced, one die an utterance: zeros
+    (80 %), other frames of the utterance (10 %), or nothing (10 %).
+
+    Other frames are those a random distance further on, counted around. For frames without padding.
+    Source: Liu et al. 2020, 3.2; the distance is ours.
+    """
+    size, length, device = len(frames), frames.shape[1], frames.device
+    die = torch.rand(size, 1, 1, generator=generator, device=device)
+    distance = torch.randint(1, max(2, length), (size, 1), generator=generator, device=device)
+    other = (torch.arange(length, device=device) + distance) % length
+    replaced = torch.where(die < 0.8, 0, frames.gather(1, other[..., None].expand_as(frames)))
+    return torch.where(mask[..., None] & (die < 0.9), replaced, frames)
+
+
+def _starts(lengths, span):
+    """Frames at which a span can start; a clip shorter than a span is masked from its first frame on."""
+    return (lengths - span + 1).clamp(min=1)
+
+
+def _count(lengths, span, probability):
+    return torch.round(probability * lengths / span).long()
+
+
+def _drawn(lengths, span, count, generator):
+    """Bool `[B, T]`: `count` `[B]` starts drawn without replacement."""
+    starts = _starts(lengths, span)
+    position = torch.arange(int(lengths.max()), device=lengths.device)
+    order = torch.rand(len(lengths), len(position), generator=generator, device=lengths.device)
     rank = order.masked_fill(position >= starts[:, None], 2.0).argsort(dim=1).argsort(dim=1)
-    chosen = (rank < count[:, None]).long()
-    running = chosen.cumsum(dim=1)
+    return rank < count.minimum(starts)[:, None]
+
+
+def _covered(starts, span, lengths):
+    """The frames that spans from `starts` bool `[B, T]` cover."""
+    running = starts.long().cumsum(dim=1)
+    longest = starts.shape[1]
     before = torch.nn.functional.pad(running, (span, 0))[:, :longest]
-    return (running > before) & (position < lengths[:, None])
+    return (running > before) & (torch.arange(longest, device=lengths.device) < lengths[:, None])

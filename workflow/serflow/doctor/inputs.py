@@ -52,7 +52,7 @@ def corpus(run):
             yield from _corpus(run, rows, root)
     else:
         root = Path(run.config["root"])
-        yield from _corpus(run, _labelled(settings, root, settings["options"] if settings["adapter"] != "demo" else {}), root)
+        yield from _corpus(run, _labelled(settings, root), root)
 
 
 def _synthesised(root, settings, speech):
@@ -68,7 +68,7 @@ def _synthesised(root, settings, speech):
         asked.apply_defaults()
         sentences, began = range(1, 1 + asked.arguments["sentences"]), time.monotonic()
         synthesise(root, **{**settings["options"], "sentences": 1})
-        rows = _labelled(settings, root, {})
+        rows = _labelled(settings, root)
         rows = pd.concat(rows.assign(utterance=rows["utterance"].str.slice(stop=-1) + str(i)) for i in sentences)
     except (TypeError, ValueError) as error:
         raise UserError(f"config: corpus.options of the demo corpus: {error}: mend them.") from error
@@ -77,10 +77,11 @@ def _synthesised(root, settings, speech):
     return rows.reset_index(drop=True)
 
 
-def _labelled(settings, root, options):
+def _labelled(settings, root):
     from serflow import corpora
 
     name = settings["adapter"]
+    options = {} if name == "demo" else settings["options"]  # they are for making the speech
     try:
         rows, classes = corpora.labelled(name, root, settings["classes"], options)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
