@@ -48,10 +48,11 @@ def simulate(rng, recall, speakers, utterances=10):
     return hits * identity + (utterances - hits) * np.roll(identity, 1, axis=1)
 
 
-def test_the_interval_covers_about_as_often_as_it_says():
+@pytest.mark.parametrize("speakers", [6, 8, 10, 24])
+def test_the_interval_covers_as_often_as_it_says(speakers):
     rng = np.random.default_rng(1)
-    bounds = [interval(simulate(rng, 0.6, 12)[0], unweighted_accuracy, resamples=400) for _ in range(200)]
-    assert 0.85 < np.mean([low <= 0.6 <= high for low, high in bounds]) < 0.99
+    bounds = [interval(simulate(rng, 0.6, speakers)[0], unweighted_accuracy, resamples=1000) for _ in range(500)]
+    assert 0.925 < np.mean([low <= 0.6 <= high for low, high in bounds]) < 0.975  # 2.5 standard errors
 
 
 def test_the_paired_test_is_level_under_the_null_and_sees_a_real_difference():

@@ -4,7 +4,7 @@ import re
 from snakemake.logging import LogEvent, logger
 
 from serflow import config as configuration
-from serflow.corpora import adapters
+from serflow.corpora import adapters, published
 from serflow.errors import UserError
 from serflow.models import input_features
 from serflow.provenance import code_digest, listing_digest
@@ -12,6 +12,7 @@ from serflow.provenance import code_digest, listing_digest
 try:
     config = configuration.complete(config)
     configuration.check_root(config)
+    PUBLISHED = published(config["corpus"]["adapter"], config["corpus"]["classes"])  # an unknown adapter too
     for start in config["encoders"].values():
         input_features(start)  # a folder that is no checkpoint is told before anything runs
 except UserError as error:
@@ -147,6 +148,7 @@ def protocol_settings():
         "settings": config["folds"],
         "selection": config["protocol"]["selection"],
         "seeds": config["seeds"],
+        "published": PUBLISHED,
         "transductive": [system["title"] for system in config["systems"].values() if system["transductive"]],
     }
 

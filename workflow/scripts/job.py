@@ -84,6 +84,9 @@ def _made(snakemake):
 
 def _configure_logging():
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s", force=True)
+    own = logging.getLogger("serflow")  # what the library tells, people are to read
+    own.addHandler(logging.StreamHandler(LINES))
+    own.propagate = False
 
 
 def _give_up(terminal, sentence):

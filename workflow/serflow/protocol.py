@@ -3,11 +3,11 @@
 from serflow.folds import LEFT_OUT, PARTS
 
 
-def card(utterances, folds, corpus, settings, selection, seeds, transductive):
+def card(utterances, folds, corpus, settings, selection, seeds, transductive, published=None):
     """A JSON-able description of `folds` of `utterances`.
 
     settings: what `folds.split` was told. selection: `last` or `validation`. transductive: titles of the systems
-    whose pretraining and clustering heard unlabelled test audio.
+    whose pretraining and clustering heard unlabelled test audio. published: utterances that the corpus' owner counts.
     """
     rows = folds.merge(utterances, on="utterance")
     tested = rows[rows.part == "test"]
@@ -19,6 +19,8 @@ def card(utterances, folds, corpus, settings, selection, seeds, transductive):
             name: {"labels": merged[name], "utterances": int(count)}
             for name, count in utterances.emotion.value_counts().sort_index().items()
         },
+        "utterances": len(utterances),
+        "published utterances": published,
         "tested": {"utterances": len(tested), "speakers": tested.speaker.nunique()},
         "folds": {**settings, "unit": LEFT_OUT.get(settings["protocol"], "speaker")},
         "validation shares speakers with training": bool((own > 1).any()),
@@ -36,10 +38,12 @@ def sentences(card):
         name + (f" (of {', '.join(entry['labels'])})" if len(entry["labels"]) > 1 else "")
         for name, entry in card["classes"].items()
     ]
-    tested = card["tested"]
+    tested, published = card["tested"], card["published utterances"]
+    differs = published not in (None, card["utterances"])
+    counted = f" The corpus here has {card['utterances']} utterances, its owner's {published}." if differs else ""
     yield (
         f"{card['corpus']}, {len(classes)} classes: {', '.join(classes)}; "
-        f"{tested['utterances']} utterances of {tested['speakers']} speakers tested."
+        f"{tested['utterances']} utterances of {tested['speakers']} speakers tested.{counted}"
     )
     if card["validation shares speakers with training"]:
         validation = "validation is a part of the training speakers' utterances, for want of speakers"

@@ -89,6 +89,13 @@ def labelled(name, root, classes, options, called=None):
     return rows, classes
 
 
+def published(name, classes):
+    """How many utterances corpus `name` has by its owner's count, of a named class set or all; None if unknown."""
+    counts = getattr(adapter(name), "PUBLISHED", {})
+    counts = counts if classes is None else counts.get(classes, {}) if isinstance(classes, str) else {}
+    return counts.get("utterances")
+
+
 def adapters():
     """The names that `read_corpus` knows."""
     return sorted({module.name for module in pkgutil.iter_modules(__path__)} - SHARED)

@@ -3,6 +3,7 @@
 A check is a generator of findings, (mark, sentence), about a `findings.Run`, to which it adds what later ones need.
 """
 
+import logging
 from collections import Counter
 
 from serflow.doctor.findings import ERROR, WARNING, Run
@@ -31,9 +32,15 @@ def examine(configfiles=(), settings=(), cores=None):
 
 
 def _findings(check, run):
+    told, handler = [], logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    logging.getLogger("serflow").addHandler(handler)
     try:
         yield from check(run)
+        yield from ((WARNING, text) for text in told)
     except UserError as error:
         yield ERROR, str(error)
     except OSError as error:
         yield ERROR, f"{error.filename or check.__name__}: {error.strerror or error}: give rights there or mend it."
+    finally:
+        logging.getLogger("serflow").removeHandler(handler)

@@ -19,21 +19,25 @@ def speaker_confusions(predictions, speakers, classes):
     return np.stack([confusion(part["label"], part["prediction"], classes) for _, part in own])
 
 
-def interval(confusions, metric, level=0.95, resamples=2000, seed=0):
-    """Percentile bootstrap over speakers of `metric`, pooled over the drawn speakers: (low, high).
+def interval(confusions, metric, level=0.95, resamples=5000, seed=0):
+    """Expanded percentile bootstrap over speakers of `metric`, pooled over the drawn speakers: (low, high).
 
-    A single speaker says nothing about others: (nan, nan).
+    Of few speakers plain percentiles are too narrow (in our simulation they cover .88 of the time with 10 speakers,
+    not .95): they are taken further out, by as much as Student's interval of a mean is wider than the bootstrap's
+    (Hesterberg 2015, The American Statistician 69:371). A single speaker says nothing about others: (nan, nan).
     """
-    if len(confusions) < 2:
+    speakers = len(confusions)
+    if speakers < 2:
         return np.nan, np.nan
+    beyond = np.sqrt(speakers / (speakers - 1)) * stats.t.isf((1 - level) / 2, speakers - 1)
 
     def pooled(drawn, axis):
         return metric(confusions[drawn].sum(-3))
 
     found = stats.bootstrap(
-        (np.arange(len(confusions)),),
+        (np.arange(speakers),),
         pooled,
-        confidence_level=level,
+        confidence_level=1 - 2 * stats.norm.sf(beyond),
         n_resamples=resamples,
         method="percentile",
         vectorized=True,

@@ -189,7 +189,8 @@ def _reading(table):
     speakers, tests = table["speakers"].max(), table["p"].count()
     seeds = " or ".join(str(count) for count in sorted(table["seeds"].unique()))
     note = (
-        f"UA, WA and macro-F1 are pooled over folds; 95 % interval by bootstrap over {speakers} speakers; "
+        "UA, WA and macro-F1 are pooled over folds; "
+        f"95 % interval by expanded percentile bootstrap over {speakers} speakers; "
         f"over folds: mean ± sd over folds and seeds ({seeds} a system); "
         f"p: paired permutation test over speakers, Holm-corrected over {tests} comparisons, "
         "not resolved where p ≥ .05."
