@@ -124,6 +124,23 @@ def test_a_layer_that_the_encoder_lacks(checkout):
     assert "layer 5 of an encoder with 2" in printed
 
 
+def test_results_that_cannot_be_written(checkout):
+    (checkout.folder / "results").write_text("in the way")
+    assert "results is no folder, but results go into one" in refused(checkout, target=FOLDS)
+    (checkout.folder / "results").unlink()
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    disk = checkout.folder / "results"
+    disk.mkdir()
+    sealed = [mount, "-t", "tmpfs", "-o", "ro", "tmpfs", disk]
+    if not mount or subprocess.run(sealed, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a disk that nobody may write to")
+    try:
+        printed = refused(checkout, target="results/demo/corpus/folds.parquet")
+        assert "results: Read-only file system: free space or give rights there" in printed
+    finally:
+        subprocess.run([unmount, disk], check=True)
+
+
 def test_a_full_disk(checkout):
     disk = checkout.folder / "results"
     disk.mkdir()

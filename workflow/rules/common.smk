@@ -4,6 +4,7 @@ import re
 from snakemake.logging import LogEvent, logger
 
 from serflow import config as configuration
+from serflow.artifacts import check_writable
 from serflow.corpora import adapters, published
 from serflow.errors import UserError
 from serflow.models import input_features
@@ -12,6 +13,8 @@ from serflow.provenance import code_digest, listing_digest
 try:
     config = configuration.complete(config)
     configuration.check_root(config)
+    for folder in ("results", "logs"):
+        check_writable(f"{folder}/{config['corpus']['name']}")
     PUBLISHED = published(config["corpus"]["adapter"], config["corpus"]["classes"])  # an unknown adapter too
     for start in config["encoders"].values():
         input_features(start)  # a folder that is no checkpoint is told before anything runs

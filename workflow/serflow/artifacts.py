@@ -5,7 +5,10 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
+
+from serflow.errors import UserError
 
 
 @contextlib.contextmanager
@@ -26,6 +29,18 @@ def replacing(path):
         if temporary.is_dir():
             shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder):
+    """UserError unless files can be made in `folder`, which need not be there yet."""
+    folder = Path(folder).absolute()
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UserError(f"{there} is no folder, but results go into one of that name: move it away.")
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise UserError(f"{there}: {error.strerror}: free space or give rights there, then run again.") from error
 
 
 def write_text(path, text):

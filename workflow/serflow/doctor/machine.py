@@ -5,10 +5,10 @@ import importlib.metadata
 import re
 import shutil
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
 
+from serflow.artifacts import check_writable
 from serflow.doctor.findings import ERROR, OK, WARNING, gigabytes
 from serflow.errors import UserError
 
@@ -94,8 +94,8 @@ def _faiss_gpus():
 
 def results(run):
     """Where results go can be written, and no cache will be written through."""
-    with tempfile.TemporaryFile(dir=_existing(Path("results"))):
-        yield OK, f"results/{run.config['corpus']['name']} can be written"
+    check_writable(f"results/{run.config['corpus']['name']}")
+    yield OK, f"results/{run.config['corpus']['name']} can be written"
     files = [path for path in (Path(".dvc/config"), Path(".dvc/config.local")) if path.is_file()]
     settings = configparser.ConfigParser(interpolation=None)
     try:
