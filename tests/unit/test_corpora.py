@@ -65,6 +65,22 @@ def test_emodb_layouts_agree_and_clutter_is_ignored(tmp_path):
     pd.testing.assert_frame_equal(plain[labels], nested[labels])
 
 
+def test_folders_that_are_links_are_entered_once_whatever_circles_they_make(tmp_path):
+    root, elsewhere = tmp_path / "root", berlin(tmp_path / "elsewhere")
+    root.mkdir()
+    (root / "again").symlink_to(elsewhere / "wav")
+    (root / "speech").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(root)
+    (root / "up").symlink_to(root)
+    assert folders.below(root) == [f"again/{name}.wav" for name in sorted(NAMES)]
+    assert len(read_corpus("emodb", root)[0]) == len(NAMES)
+    wav(root / "own/real/x.wav")
+    (root / "a").symlink_to(root / "own/real")
+    assert "own/real/x.wav" in folders.below(root) and "a/x.wav" not in folders.below(root)
+    with pytest.raises(UserError, match="found again/03a01Wa.wav, "):
+        read_corpus("ravdess", root)
+
+
 def test_names_that_tell_no_emotion_are_quarantined(tmp_path):
     berlin(tmp_path, [*NAMES, "03a01Xa", "take two"])
     utterances, quarantined = read_corpus("emodb", tmp_path, max_quarantined=2 / 9)

@@ -6,6 +6,7 @@ import os
 from functools import cache
 from pathlib import Path
 
+from serflow.corpora.folders import below
 from serflow.errors import UserError
 
 LIBRARY = Path(__file__).parent
@@ -31,13 +32,16 @@ def listing_digest(folder):
     """SHA-256 of the names, sizes and times of all files below `folder`; None for none. Fast: opens no file."""
     if folder is None:
         return None
-    lines = []
-    for path, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            status = os.lstat(os.path.join(path, name))  # a dangling link is the corpus' fault, told there
-            lines.append(f"{os.path.relpath(path, folder)}/{name} {status.st_size} {status.st_mtime_ns}\n")
+    status = {path: _status(os.path.join(folder, path)) for path in below(folder)}
+    lines = (f"{path} {own.st_size} {own.st_mtime_ns}\n" for path, own in status.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _status(path):
+    try:
+        return os.stat(path)
+    except OSError:
+        return os.lstat(path)  # a dangling link is the corpus' fault, told there
 
 
 @cache

@@ -19,6 +19,7 @@ import pandas as pd
 
 from serflow import audio
 from serflow.artifacts import digest
+from serflow.corpora.folders import below
 from serflow.corpora.labels import choose
 from serflow.corpora.published import tell_differences
 from serflow.errors import UserError
@@ -129,8 +130,7 @@ def _check_options(name, module, root, options):
 def _scan(name, module, root, options):
     rows = module.scan(root, **options)
     if rows.empty or rows["emotion"].isna().all():
-        files = sorted(path.relative_to(root).as_posix() for path in Path(root).rglob("*") if path.is_file())
-        found = ", ".join(files[:3]) or "an empty folder"
+        found = ", ".join(below(root)[:3]) or "an empty folder"
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
         raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}.")
     usual = {"gender": "unknown", "session": rows["speaker"], "text": "", "start": 0.0, "end": float("nan")}

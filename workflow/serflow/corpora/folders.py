@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import os
 import re
 
 import pandas as pd
@@ -11,14 +12,32 @@ from serflow.errors import UserError
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
+def below(root):
+    """Sorted paths, relative to `root` and with /, of all files below it, those in folders that are links too.
+
+    A folder is entered once, by its own name rather than a link's, whatever circles links make.
+    """
+    found, entered, tops = [], set(), [os.path.join(root, "")]
+    for top in tops:  # links join while it is gone through
+        for folder, inner, names in os.walk(top):
+            real = os.path.realpath(folder)
+            if real in entered:
+                inner.clear()
+                continue
+            entered.add(real)
+            inner.sort()
+            found += [os.path.join(folder, name) for name in names]
+            tops += [path for path in (os.path.join(folder, name) for name in inner) if os.path.islink(path)]
+    return sorted(path[len(tops[0]) :].replace(os.sep, "/") for path in found)
+
+
 def files(root, pattern):
     """Sorted paths, relative to `root` and with /, whose last parts match `pattern`, whatever their case.
 
     Nothing whose name begins with a dot is found: .DS_Store and the ._ files of macOS are no part of a corpus.
     """
     wanted, hidden = re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE), re.compile(r"(?:^|/)\.")
-    paths = (path.relative_to(root).as_posix() for path in root.rglob("*"))
-    return sorted(path for path in paths if wanted.search(path) and not hidden.search(path))
+    return [path for path in below(root) if wanted.search(path) and not hidden.search(path)]
 
 
 def wavs(root, pattern):

@@ -1,8 +1,9 @@
 """Any corpus that comes with one table (CSV, TSV or Parquet) of its recordings or of segments of them.
 
-Columns: path (relative to the corpus' folder, or absolute), speaker and emotion; optionally gender, session,
-text, start and end (seconds; an empty end is the file's end) and utterance (a unique name). An emotion gets its
-common name where it has one (`Angry` is anger), else it stays as it is. The table may also be an audformat database.
+Columns: path (relative to the corpus' folder, or absolute: a run does not notice that a file outside of the folder
+has changed), speaker and emotion; optionally gender, session, text, start and end (seconds; an empty
+end is the file's end) and utterance (a unique name). An emotion gets its common name where it has one (`Angry` is
+anger), else it stays as it is. The table may also be an audformat database.
 """
 
 import difflib
