@@ -122,6 +122,26 @@ def test_folds_that_contradict_themselves_are_told(folds, sentence):
         demo(folds=folds)
 
 
+@pytest.mark.parametrize("key", [1, True, None, 2.5])
+def test_a_class_whose_name_is_no_text_is_told(key):
+    with pytest.raises(UserError, match=rf"^config: corpus.classes has the key {key}, .*: write it in quotes\.$"):
+        demo(corpus={"classes": {key: ["anger"], "two": ["neutral"]}})
+    assert demo(corpus={"classes": {str(key): ["anger"]}})["corpus"]["classes"] == {str(key): ["anger"]}
+
+
+def test_a_folder_without_the_demo_corpus_is_not_read_as_one(tmp_path):
+    with pytest.raises(UserError, match=f"'{tmp_path}' holds no demo corpus: add --configfile config/<corpus>.yaml"):
+        config.check_root(demo(root=str(tmp_path)))
+    (tmp_path / "labels.csv").touch()
+    config.check_root(demo(root=str(tmp_path)))
+
+
+def test_the_tilde_of_root_is_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert demo(root="~/corpus")["root"] == str(tmp_path / "corpus")
+    assert demo(root="corpus~")["root"] == "corpus~" and demo(root=None)["root"] is None
+
+
 def test_code_digest_follows_imports_and_ignores_remarks(tmp_path):
     from serflow import provenance
 
@@ -149,3 +169,18 @@ def test_listing_digest_sees_a_changed_file(tmp_path):
     (tmp_path / "b" / "x.wav").write_bytes(b"22")
     assert listing_digest(tmp_path) != before
     assert listing_digest(None) is None
+
+
+def test_listing_digest_sees_through_links(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True), root.mkdir()
+    for path in (elsewhere / "deep/x.wav", elsewhere / "y.wav"):
+        path.write_bytes(b"1")
+    (root / "x").symlink_to(elsewhere / "deep")
+    (root / "y.wav").symlink_to(elsewhere / "y.wav")
+    (root / "gone.wav").symlink_to(tmp_path / "nowhere")
+    digests = {listing_digest(root)}
+    for path in (elsewhere / "deep/x.wav", elsewhere / "y.wav"):
+        path.write_bytes(b"22")
+        digests.add(listing_digest(root))
+    assert len(digests) == 3

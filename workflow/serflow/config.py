@@ -3,6 +3,7 @@
 import copy
 import difflib
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def complete(config):
     _fill(config, schema())
     if isinstance(config["corpus"], dict) and config["corpus"]["name"] is None:
         config["corpus"]["name"] = config["corpus"]["adapter"]
+    if isinstance(config["root"], str):
+        config["root"] = os.path.expanduser(config["root"])
     error = next(iter(sorted(Draft202012Validator(schema()).iter_errors(config), key=_depth)), None)
     if error is not None:
         raise UserError(_sentence(error))
@@ -78,14 +81,12 @@ def _sentence(error, prefix=""):
     if error.validator == "additionalProperties" and error.schema["additionalProperties"] is False:
         known = error.schema["properties"]
         unknown = sorted(set(error.instance) - set(known), key=str)[0]
-        return f"config: {_unknown(unknown, known, where)}"
+        return f"config: there is no key '{unknown}' in {where or 'the configuration'}: {_hint(unknown, known)}"
+    if "propertyNames" in error.absolute_schema_path:
+        return f"config: {where} has the key {error.instance}, which YAML does not read as text: write it in quotes."
     if error.validator == "required":
         return f"config: {where} lacks the key {error.message.split(' is ')[0]}: add it."
     return f"config: {where or 'the file'} is wrong: {error.message}; config/README.md describes every key."
-
-
-def _unknown(name, known, where):
-    return f"there is no key '{name}' in {where or 'the configuration'}: {_hint(name, known)}"
 
 
 def _hint(name, known):
@@ -177,7 +178,7 @@ def _add_transductive(config):
 
 
 def check_root(config):
-    """UserError unless the corpus' folder is there, or the demo corpus will make its own."""
+    """UserError unless the corpus' folder is there, and with its table for demo, or the demo will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
     if root is None and adapter != "demo":
         raise UserError(
@@ -185,6 +186,11 @@ def check_root(config):
         )
     if root is not None and not Path(root).is_dir():
         raise UserError(f"config: root is '{root}', which is no folder: name the folder that holds the corpus.")
+    if root is not None and adapter == "demo" and not Path(root, "labels.csv").is_file():
+        raise UserError(
+            f"config: root is given but corpus.adapter is demo, and '{root}' holds no demo corpus: add --configfile "
+            "config/<corpus>.yaml, or leave root out."
+        )
 
 
 def needs(config, name):
