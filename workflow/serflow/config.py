@@ -97,15 +97,11 @@ def _hint(name, known):
 def _check_names(config):
     encoders, pretraining, systems = config["encoders"], config["pretraining"], config["systems"]
     for taken in sorted((set(encoders) & set(pretraining)) | (set(systems) & (set(encoders) | set(pretraining)))):
-        raise UserError(
-            f"config: the name '{taken}' is given twice among encoders, pretraining and systems: rename one."
-        )
+        raise UserError(f"config: '{taken}' is given twice among encoders, pretraining and systems: rename one.")
     for section in NAMED:
         for name in config[section]:
             if not str(name).replace("-", "").replace("_", "").isalnum():
-                raise UserError(
-                    f"config: {section}.{name} has a name that cannot be a folder: use letters, digits, - and _."
-                )
+                raise UserError(f"config: {section}.{name} cannot name a folder: use letters, digits, - and _.")
     learned = {name: system for name, system in systems.items() if system["method"] not in CLASSICAL}
     for name, entry in config["units"].items():
         _named(entry["frames"], {"mfcc": 0} | encoders | pretraining | learned, f"units.{name}.frames")
@@ -117,9 +113,7 @@ def _check_names(config):
             raise UserError(f"config: systems.{name}.encoder: method {entry['method']} takes no encoder; remove it.")
     for name, entry in learned.items():
         if "encoder" not in entry:
-            raise UserError(
-                f"config: systems.{name} lacks the key 'encoder': name an entry of encoders or pretraining."
-            )
+            raise UserError(f"config: systems.{name} lacks the key 'encoder': name one of encoders or pretraining.")
         _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
     if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
         raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")
@@ -181,9 +175,7 @@ def check_root(config):
     """UserError unless the corpus' folder is there, and with its table for demo, or the demo will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
     if root is None and adapter != "demo":
-        raise UserError(
-            f"config: root is not set: name the folder of corpus {adapter}, as in --config root=<folder>."
-        )
+        raise UserError(f"config: root is not set: name the folder of corpus {adapter}: --config root=<folder>.")
     if root is not None and not Path(root).is_dir():
         raise UserError(f"config: root is '{root}', which is no folder: name the folder that holds the corpus.")
     if root is not None and adapter == "demo" and not Path(root, "labels.csv").is_file():
@@ -244,11 +236,8 @@ def _reference_rows(description, prefix):
         named = isinstance(inner.get("additionalProperties"), dict) and "properties" in inner["additionalProperties"]
         default = json.dumps(inner["default"]) if "default" in inner and inner["default"] != {} else ""
         required = " (required)" if key in description.get("required", ()) else ""
-        text = inner["description"] + (
-            f" One of {', '.join(yaml.safe_dump(value).split()[0] for value in inner['enum'])}."
-            if "enum" in inner
-            else ""
-        )
+        values = ", ".join(yaml.safe_dump(value).split()[0] for value in inner.get("enum", ()))
+        text = inner["description"] + (f" One of {values}." if values else "")
         yield f"| `{prefix}{key}` | {f'`{default}`' if default else ''} | {text}{required} |"
         yield from _reference_rows(inner, f"{prefix}{key}.")
         if named:
