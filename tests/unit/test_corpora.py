@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serflow import artifacts
-from serflow.corpora import COLUMNS, adapters, emodb, folders, labels, read_corpus
+from serflow.corpora import COLUMNS, adapters, emodb, folders, iemocap, labels, nemo, read_corpus, savee
 from serflow.errors import UserError
 
 NAMES = ["03a01Wa", "03a02Na", "03b01Wb", "08a01Na", "08a02Wa", "08a02Wc", "10b10Nd"]
@@ -86,6 +86,26 @@ def test_names_that_tell_no_emotion_are_quarantined(tmp_path):
     utterances, quarantined = read_corpus("emodb", tmp_path, max_quarantined=2 / 9)
     assert list(utterances["utterance"]) == sorted(NAMES)
     assert list(quarantined["file"]) == ["wav/03a01Xa.wav", "wav/take two.wav"]
+
+
+def test_the_case_of_file_names_does_not_matter(tmp_path):
+    for name in ["DC_a01", "dc_N02", "WR0_anger_1", "wr0_Fear_2", "SES01F_IMPRO01_M003", "ses01f_impro01_f000"]:
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "data.tsv").write_text("file_id\traw_text\tgender\n" + "WR0_fear_2.wav\tTak.\tmale\n")
+    turns = "".join(f"[0.0 - 1.0]\tSes01F_impro01_{turn}\tang\t[2.5, 2.5, 2.5]\n" for turn in ("M003", "F000"))
+    (tmp_path / "EmoEvaluation").mkdir()
+    (tmp_path / "EmoEvaluation/Ses01F_impro01.txt").write_text(turns)
+
+    def known(corpus, *columns):
+        rows = (
+            corpus.scan(tmp_path).dropna(subset="emotion").sort_values("utterance", key=lambda name: name.str.lower())
+        )
+        return rows[["speaker", "emotion", *columns]].to_numpy().tolist()
+
+    assert known(savee, "utterance") == [["DC", "anger", "DC_a01"], ["DC", "neutral", "DC_n02"]]
+    assert known(nemo, "text", "gender") == [["WR0", "anger", "1", "unknown"], ["WR0", "fear", "Tak.", "male"]]
+    paths = ["ses01f_impro01_f000.wav", "SES01F_IMPRO01_M003.wav"]
+    assert known(iemocap, "path") == [["1F", "anger", paths[0]], ["1M", "anger", paths[1]]]
 
 
 def test_classes_pick_and_merge_silently(tmp_path):

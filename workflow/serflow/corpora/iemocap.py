@@ -61,7 +61,10 @@ def scan(root):
     """A row for each utterance that is labelled or has a WAV file; emotion is NaN where there is only the file."""
     wavs = folders.wavs(root, f"(?P<utterance>{UTTERANCE})")
     wavs = wavs[~wavs["path"].str.contains(r"(?:^|/)dialog/", case=False)]  # recordings of whole dialogs
-    rows = wavs.merge(_labels(root), on="utterance", how="outer")
+    labels = _labels(root)
+    own = {name.lower(): name for name in labels["utterance"]}  # a copy's files may have lost their capitals
+    names = wavs["utterance"].str.lower().map(own).astype(object).fillna(wavs["utterance"])
+    rows = wavs.assign(utterance=names).merge(labels, on="utterance", how="outer")
     voice = rows["utterance"].str.extract(r"(?:^|/)Ses0?(\d+)[FM]_\w+_([FM])\d+$")
     return rows.assign(
         path=rows["path"].fillna(rows["promised"]),
@@ -77,9 +80,9 @@ def _labels(root):
     """utterance, label and promised path, of the files in EmoEvaluation itself: its subfolders are single raters'."""
     rows = []
     for path in folders.files(root, r"EmoEvaluation/[^/]+\.txt"):
-        *above, _, _, dialog = path[:-4].split("/")
+        *above, dialog = path[:-4].split("/")
         for utterance, label in EVALUATION.findall(folders.read_text(root / path)):
-            rows.append((utterance, label, "/".join([*above, "sentences/wav", dialog, f"{utterance}.wav"])))
+            rows.append((utterance, label, "/".join([*above[:-2], "sentences/wav", dialog, f"{utterance}.wav"])))
     rows = pd.DataFrame(rows, columns=["utterance", "label", "promised"], dtype=str)
     return rows.drop_duplicates(["utterance", "label"])
 

@@ -20,11 +20,12 @@ PUBLISHED = {"utterances": 4481, "speakers": 9}
 def scan(root):
     """A row for each WAV file below `root`; without data.tsv the text is the number and genders are unknown."""
     rows = folders.wavs(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
-    rows = rows.assign(gender="unknown", emotion=rows["label"].str.lower().map(EMOTIONS))
+    emotion = rows["label"].str.lower().map(EMOTIONS)
+    rows = rows.assign(speaker=rows["speaker"].str.upper(), gender="unknown", emotion=emotion)
     for path in folders.files(root, r"data\.tsv"):
         about = folders.read_columns(root / path, ["file_id", "raw_text", "gender"])
-        names = about["file_id"].str.replace(r"\.wav$", "", regex=True)
+        names = about["file_id"].str.lower().str.replace(r"\.wav$", "", regex=True)
         for column, told in [("text", "raw_text"), ("gender", "gender")]:
             known = dict(zip(names, about[told], strict=True))
-            rows[column] = rows["utterance"].map(known).astype(object).fillna(rows[column])
+            rows[column] = rows["utterance"].str.lower().map(known).astype(object).fillna(rows[column])
     return rows

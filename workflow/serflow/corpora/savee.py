@@ -32,5 +32,6 @@ PUBLISHED = {
 def scan(root):
     """A row for each WAV file below `root`; the text is its code (`a01`), the same for all speakers."""
     rows = folders.wavs(root, r"(?P<speaker>[A-Z]{2})[_/](?P<text>(?P<label>[a-z]{1,2})\d\d)")
+    rows = rows.assign(speaker=rows["speaker"].str.upper(), text=rows["text"].str.lower())  # dc_A01
     utterance = (rows["speaker"] + "_" + rows["text"]).fillna(rows["utterance"])
     return rows.assign(utterance=utterance, gender="male", emotion=rows["label"].str.lower().map(EMOTIONS))
