@@ -128,6 +128,10 @@ BROKEN = {
         ("well-formed table (Expected 3 fields in line 6, saw 4); correct it.", listing("e.wav,2,joy,fear\n")),
         ("ROOT/labels.parquet: this is not a readable Parquet file; write it again.", {"labels.parquet": "PAR1"}),
         ("no column 'emotion' (rename 'Emotion'?); the columns found are 'path', ", table(FOUR.replace("em", "Em"))),
+        ("'path;speaker;emotion' (separate columns by commas in a", table(FOUR.replace(",", ";"))),
+        ("labels.csv, line 2: path names no file here: write / instead of \\.", table(FOUR.replace("a.", "x\\a."))),
+        ("Corpus table: ROOT cannot be read (TypeError: unsupported", table(), {"table": 3}),
+        ("cannot be read (TypeError: unhashable type: 'list'): check corpus.options", table(), {"column": ["a"]}),
         ("no column 'mood'; the columns found are 'path', 'speaker', 'emotion'.", table(), {"column": "mood"}),
         ("ROOT/labels.csv, line 6: speaker is empty: fill it in or delete the line.", listing("e.wav, ,joy\n")),
         ("ROOT/labels.csv, line 7: path is empty: fill it in or delete the line.", listing("\n,2,joy\n")),
@@ -174,6 +178,7 @@ BROKEN = {
         ("two is joined itself; list its corpora here instead.", CLASSIC, second(adapter="joined")),
         ("There is no corpus 'emodbs' (known: ", CLASSIC, second(adapter="emodbs")),
         ("Corpus two: its root ROOT/no does not exist; give the folder", CLASSIC, second(folder="no")),
+        ("two: ROOT cannot be read (TypeError: ", CLASSIC | table(), second(adapter="table", options={"table": 3})),
         ("Corpus two: got an unexpected keyword argument 'x' in its options.", CLASSIC, second(options={"x": 1})),
         (
             "Corpus two: nothing labelled below ROOT: expected WAV files named like Actor",

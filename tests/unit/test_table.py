@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serflow import artifacts
-from serflow.corpora import read_corpus, table
+from serflow.corpora import labelled, read_corpus, table
 
 FOUR = "path,speaker,emotion\na.wav,01,joy\nb.wav,01,fear\nc.wav,02,joy\nd.wav,02,fear\n"
 
@@ -44,6 +44,20 @@ def test_emotions_get_their_common_names_and_keep_their_own(tmp_path):
     assert list(utterances["emotion"]) == ["happiness", "Mixed feelings"] * 2
     own, _ = read_corpus("table", tmp_path, classes={"glad": ["happiness"], "mixed": ["Mixed feelings"]})
     assert list(own["emotion"]) == ["glad", "mixed"] * 2
+
+
+def test_speakers_and_emotions_that_differ_only_in_case_or_blanks_are_told_and_count_as_two(tmp_path, caplog):
+    emotions = ["Joy", "joy", "Half asleep", "half  asleep"] * 2
+    rows = (f"{s}/{n}.wav,{s},{emotion}\n" for s in ("s 01", "S01") for n, emotion in enumerate(emotions))
+    (tmp_path / "labels.csv").write_text("path,speaker,emotion\n" + "".join(rows))
+    utterances, classes = labelled("table", tmp_path, None, {})
+    assert set(utterances["speaker"]) == {"s 01", "S01"}
+    assert sorted(classes) == ["Half asleep", "half  asleep", "happiness"]
+    alike = ["the speakers 'S01' and 's 01'", "the emotions 'Half asleep' and 'half  asleep'"]
+    assert caplog.messages == [
+        f"Corpus table: {two} differ only in case or blanks and count as two; write them alike if they are one"
+        for two in alike
+    ]
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

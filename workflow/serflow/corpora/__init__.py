@@ -20,7 +20,7 @@ import pandas as pd
 from serflow import audio
 from serflow.artifacts import digest
 from serflow.corpora.folders import below
-from serflow.corpora.labels import choose
+from serflow.corpora.labels import choose, tell_alike
 from serflow.corpora.published import tell_differences
 from serflow.errors import UserError
 
@@ -53,8 +53,6 @@ def read_corpus(
     Raises UserError; one for too many unusable files carries them as its attribute `quarantined`.
     """
     rows, classes = labelled(name, root, classes, options)
-    classes = classes or rows["emotion"].dropna().unique()
-    _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
     root = Path(root)
     rows = rows.join(_listen(rows, root, min_seconds, max_seconds, progress))
     bad = rows["reason"].notna()
@@ -66,12 +64,21 @@ def read_corpus(
     return utterances[COLUMNS].astype({"start": float, "end": float, "sample_rate": int}), quarantined
 
 
-def labelled(name, root, classes, options, called=None):
-    """(rows, classes) of a corpus, `called` so in messages, before any audio is opened: LABELS, sorted by utterance.
+def labelled(name, root, classes, options):
+    """(rows, names of the classes) of a corpus before any audio is opened: LABELS, sorted by utterance.
 
-    Published counts are compared. classes: {class: labels}, None where none were asked for. Raises UserError.
+    Published counts are compared. Raises UserError.
     """
-    called = called or name
+    rows, classes = part(name, root, classes, options, called=name)
+    classes = list(classes or rows["emotion"].dropna().unique())
+    _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
+    return rows, classes
+
+
+def part(name, root, classes, options, called):
+    """What `labelled` returns, of a corpus that may be too small alone, `called` so in messages; classes: {class:
+    labels}, None where none were asked for.
+    """
     module = adapter(name)
     root = _folder(called, root)
     _check_options(called, module, root, options)
@@ -79,6 +86,7 @@ def labelled(name, root, classes, options, called=None):
         rows, classes = module.labelled(root, classes, **options)
     else:
         rows = _scan(called, module, root, options)
+        tell_alike(called, rows)
         published = getattr(module, "PUBLISHED", {})
         tell_differences(called, rows, root, published)
         if classes is not None:
@@ -128,7 +136,13 @@ def _check_options(name, module, root, options):
 
 
 def _scan(name, module, root, options):
-    rows = module.scan(root, **options)
+    try:
+        rows = module.scan(root, **options)
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"Corpus {name}: {root} cannot be read ({told}): check corpus.options and the files."
+        ) from error
     if rows.empty or rows["emotion"].isna().all():
         found = ", ".join(below(root)[:3]) or "an empty folder"
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
@@ -183,7 +197,7 @@ def _refuse_ruined(name, quarantined, total, max_quarantined):
 
 
 def _refuse_unlearnable(name, utterances, classes):
-    counts = utterances["emotion"].value_counts().reindex(list(classes), fill_value=0)
+    counts = utterances["emotion"].value_counts().reindex(classes, fill_value=0)
     if len(counts) < 2:
         raise UserError(f"Corpus {name}: its only class is {counts.index[0]!r}; two or more are needed.")
     if counts.min() < 2:

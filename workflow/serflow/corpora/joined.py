@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from serflow import corpora as library
-from serflow.corpora.labels import choose
+from serflow.corpora.labels import choose, tell_alike
 from serflow.errors import UserError
 
 
@@ -26,12 +26,13 @@ def labelled(root, classes, corpora):
     parts, together = [], {}
     for name, about in corpora.items():
         folder, options = about["folder"], about.get("options", {})
-        rows, chosen = library.labelled(about["adapter"], Path(root, folder), named, options, called=str(name))
+        rows, chosen = library.part(about["adapter"], Path(root, folder), named, options, called=str(name))
         together |= chosen or {}
         prefixed = {column: f"{name}-" + rows[column] for column in ("utterance", "speaker", "session")}
         paths = rows["path"].map(lambda path, folder=folder: PurePosixPath(folder, path).as_posix())
         parts.append(rows.assign(path=paths, **prefixed))
     rows = pd.concat(parts, ignore_index=True)
+    tell_alike("joined", rows, ["emotion"])  # of different parts
     if named or classes is None:
         return rows, together or None
     chosen, classes = choose("joined", None, rows.assign(label=rows["emotion"]), classes)

@@ -1,7 +1,10 @@
 """One vocabulary for the emotions of all corpora, so that they can be joined, and class sets by name."""
 
 import difflib
+import logging
 from collections import Counter
+
+import pandas as pd
 
 from serflow.errors import UserError
 
@@ -28,6 +31,19 @@ CLASSES = {"4-class": {emotion: [emotion] for emotion in ("anger", "happiness", 
 def harmonised(labels):
     """A Series of labels in the common vocabulary; one without an equivalent there stays as it is, NaN too."""
     return labels.map({own: SYNONYMS.get(own.lower(), own) for own in labels.dropna().unique()})
+
+
+def tell_alike(corpus, rows, columns=("speaker", "emotion")):
+    """Log a warning for speakers, and for emotions outside of the vocabulary, that differ only in case or blanks."""
+    for column in columns:
+        names = pd.Series(sorted({*rows[column].dropna()} - {*VOCABULARY}), dtype=object)
+        plain = names.map(lambda name: "".join(name.split()).casefold())
+        for _, alike in names[plain.duplicated(keep=False)].groupby(plain):
+            logging.getLogger("serflow").warning(
+                "Corpus %s: the %ss %r and %r differ only in case or blanks and count as two; write them alike if "
+                "they are one",
+                *(corpus, column, *alike[:2]),
+            )
 
 
 def choose(corpus, adapter, rows, classes):

@@ -7,6 +7,7 @@ anger), else it stays as it is. The table may also be an audformat database.
 """
 
 import difflib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,9 @@ def scan(root, table=None, column="emotion"):
         rows[column] = rows[column].str.strip()
     for column in ["path", "speaker"]:
         _refuse(rows[column] == "", f"{column} is empty: fill it in or delete the line")
+    gone = rows["path"].str.contains("\\", regex=False)
+    gone[gone] = ~rows["path"][gone].map(lambda path: (root / path).is_file()).astype(bool)
+    _refuse(gone, "path names no file here: write / instead of \\")
 
     start, end = (pd.to_numeric(rows[column], errors="coerce") for column in ["start", "end"])
     for column, number in [("start", start), ("end", end)]:
@@ -82,8 +86,10 @@ def _read(table, column):
     if missing:
         close = difflib.get_close_matches(missing[0], [name for name in rows if name not in required], n=1)
         hint = f" (rename {close[0]!r}?)" if close else ""
+        glued = len(rows.columns) == 1 and re.search(r"[,;|\t]", rows.columns[0])
+        apart = " (separate columns by commas in a .csv, by tabs in a .tsv)" if glued else ""
         found = ", ".join(map(repr, rows))
-        raise UserError(f"{table}: there is no column {missing[0]!r}{hint}; the columns found are {found}.")
+        raise UserError(f"{table}: there is no column {missing[0]!r}{hint}; the columns found are {found}{apart}.")
     return pd.concat({table: rows})
 
 

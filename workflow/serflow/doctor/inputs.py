@@ -80,18 +80,8 @@ def _synthesised(root, settings, speech):
 def _labelled(settings, root):
     from serflow import corpora
 
-    name = settings["adapter"]
-    options = {} if name == "demo" else settings["options"]  # they are for making the speech
-    try:
-        rows, classes = corpora.labelled(name, root, settings["classes"], options)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise UserError(
-            f"Corpus {name}: {root} cannot be read ({told}): check corpus.options and the files."
-        ) from error
-    known = rows["emotion"].notna()
-    corpora._refuse_unlearnable(name, rows[known], classes or rows["emotion"][known].unique())
-    return rows
+    options = {} if settings["adapter"] == "demo" else settings["options"]  # they are for making the speech
+    return corpora.labelled(settings["adapter"], root, settings["classes"], options)[0]
 
 
 def _corpus(run, rows, root):
