@@ -71,6 +71,18 @@ def test_unusable_corpora(checkout, tmp_path, build, config, sentence):
     assert not (checkout.folder / FOLDS).exists()
 
 
+def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
+    root = emodb(tmp_path / "speech")
+    listed = (checkout.folder / FOLDS).with_name("refused.csv")
+    (root / "wav/03a01Wa.wav").write_bytes(b"")
+    assert str(listed.relative_to(checkout.folder)) in refused(checkout, target=FOLDS, **EMODB, root=str(root))
+    assert "03a01Wa.wav,empty: 0 bytes" in listed.read_text()
+    speech(root / "wav/03a01Wa.wav")
+    base, folds = PROJECT / "config" / "config.yaml", {"count": 2}
+    code, printed = checkout.run("--", FOLDS, configfile=base, **EMODB, root=str(root), folds=folds)
+    assert code == 0 and not listed.exists(), printed
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [

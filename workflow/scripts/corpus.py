@@ -20,12 +20,12 @@ with job(snakemake) as made:
     name, adapter, options = settings.pop("name"), settings.pop("adapter"), settings.pop("options")
     if adapter == "demo":
         options = {}  # they are for making the speech; reading it takes none
+    refused = Path(snakemake.output.quarantine).with_name("refused.csv")  # a failed job's outputs are deleted
     try:
         utterances, quarantined = read_corpus(adapter, root, progress=told, **settings, **options)
     except UserError as error:
         if not hasattr(error, "quarantined"):
             raise
-        refused = Path(snakemake.output.quarantine).with_name("refused.csv")  # a failed job's outputs are deleted
         artifacts.write_text(refused, error.quarantined.to_csv(index=False))
         raise UserError(f"{error} All of them, with reasons: {refused}") from error
     with writing_frames(snakemake.output.audio, 0, "int16", 1 / audio.RATE, made) as writer:
@@ -33,6 +33,7 @@ with job(snakemake) as made:
             writer.append(row.utterance, audio.to_int16(audio.load(Path(root) / row.path, row.start, row.end)))
     artifacts.write_parquet(snakemake.output.utterances, utterances, made)
     artifacts.write_text(snakemake.output.quarantine, quarantined.to_csv(index=False))
+    refused.unlink(missing_ok=True)  # of an earlier run
     counts = ", ".join(f"{count} {emotion}" for emotion, count in utterances.emotion.value_counts().items())
     say(
         f"{name}: {len(utterances)} utterances of {utterances.speaker.nunique()} speakers ({counts}); "
