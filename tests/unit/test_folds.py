@@ -26,12 +26,13 @@ def corpus(speakers, utterances=4, emotions=("neutral", "anger")):
 
 @st.composite
 def corpora(draw):
-    """Any number of sessions, speakers and utterances; some speakers share a recording."""
+    """Any number of sessions, speakers and utterances; some speakers share a recording, some have only long ones."""
     sessions = draw(st.lists(st.integers(1, 3), min_size=1, max_size=6))
     names = [(f"s{session}-{n}", f"session-{session}") for session, size in enumerate(sessions) for n in range(size)]
     genders = draw(st.lists(st.sampled_from(["female", "male", "unknown"]), min_size=len(names), max_size=len(names)))
     speakers = [(name, gender, session, session[-1]) for (name, session), gender in zip(names, genders, strict=True)]
     rows = corpus(speakers, draw(st.integers(2, 5)))
+    rows = rows.assign(sha256=rows.speaker + "-" + (rows.index // draw(st.integers(1, 3))).astype(str))
     shared = draw(st.lists(st.sampled_from(range(len(rows))), max_size=3))
     return rows.assign(sha256=rows.sha256.mask(rows.index.isin(shared), "the same"))
 
@@ -54,8 +55,8 @@ def test_parts_share_no_voice_and_no_recording_and_everything_is_tested_once(row
     assert (folds.groupby("fold").part.nunique() == 3).all() and not folds.duplicated(["utterance", "fold"]).any()
     side = folds.part if validation else folds.part.replace("validation", "train")
     sides = folds.assign(side=side).merge(rows, on="utterance")
-    for unshared in ["speaker", "sha256"]:
-        assert (sides.groupby(["fold", unshared]).side.nunique() == 1).all()
+    assert (sides.groupby(["fold", "speaker"]).side.nunique() == 1).all()
+    assert (sides.groupby(["fold", "sha256"]).part.nunique() == 1).all()
     shuffled = rows.sample(frac=1, random_state=seed)
     pd.testing.assert_frame_equal(folds, split(shuffled, protocol, count, validation, seed))
 
@@ -110,6 +111,18 @@ def test_with_no_speaker_to_spare_a_tenth_of_every_class_watches():
     assert (watching == 6).all() and len(watching) == 8  # of 60 an emotion and fold
 
 
+def test_with_no_speaker_to_spare_long_recordings_stay_whole_and_classes_in_training():
+    rows = corpus(speakers(4), utterances=120, emotions=("neutral", "neutral", "anger", "sadness"))
+    rows = rows.assign(sha256=rows.speaker + "-" + (rows.index // 3).astype(str))  # of two or three classes each
+    rows.loc[rows.index % 120 == 0, "emotion"] = "fear"  # one a speaker
+    for seed in range(5):
+        folds = split(rows, "leave-one-speaker-out", 4, 0, seed).merge(rows, on="utterance")
+        assert (folds.groupby(["fold", "sha256"]).part.nunique() == 1).all()
+        assert (folds[folds.part == "train"].groupby("fold").emotion.nunique() == 4).all()
+        watching = folds[folds.part == "validation"].groupby(["fold", "emotion"]).size().unstack()
+        assert watching["neutral"].between(12, 24).all()  # of 180 a fold
+
+
 def listed(tmp_path, rows, name="lists.csv"):
     file = tmp_path / name
     file.write_text("\n".join(rows) + "\n")
@@ -144,6 +157,11 @@ def test_lists_are_followed(tmp_path):
             ["fold,part,utterance", "0,test,s0-0", "0,train,s0-1", "0,validation,s1-0"],
             "speaker s0 is in the test part",
         ),
+        (
+            ["fold,part,utterance", "0,test,s0-0", "0,train,s1-0", "0,train,s1-1", "0,validation,s1-2"],
+            r"s1 is in the validation part and in the train part .*, or set folds.validation_speakers to 0\.",
+        ),
+        (["fold,part,speaker"], "lists nothing: give it a line for each speaker"),
         (["fold,part,speaker", "0,test,s0", "1,test,s1"], "lists 2 folds: set folds.count to 2"),
         (["fold,part,speaker", "0,train,s0", "0,validation,s1"], "Fold 0 has no test part"),
         (["fold,part,speaker", "0,test,s0", "0,train,s1"], "too few: 1 beside those of a test part"),
@@ -152,6 +170,20 @@ def test_lists_are_followed(tmp_path):
 def test_a_wrong_list_is_told(tmp_path, lines, sentence):
     with pytest.raises(UserError, match=sentence):
         split(corpus(speakers(4)), "list", 1, file=listed(tmp_path, lines))
+
+
+def test_a_list_may_validate_on_training_speakers_where_none_is_set_aside_but_not_on_their_recordings(tmp_path):
+    rows = corpus(speakers(2), utterances=6)
+    parts = ["train"] * 4 + ["validation"] * 2
+    lines = [f"0,{part},s1-{number}" for number, part in enumerate(parts)]
+    file = listed(tmp_path, ["fold,part,utterance", "0,test,s0-0", *lines])
+    folds = split(rows, "list", 1, 0, file=file).set_index("utterance").part
+    assert [folds[f"s1-{number}"] for number in range(6)] == parts
+    with pytest.raises(UserError, match="Fold 0 has no train part"):
+        split(rows, "list", 1, 0, file=listed(tmp_path, ["fold,part,speaker", "0,test,s0"], "few.csv"))
+    rows.loc[rows.utterance.isin(["s1-3", "s1-4"]), "sha256"] = "the same"
+    with pytest.raises(UserError, match="the recording of s1-3 is in the validation part and in the train part"):
+        split(rows, "list", 1, 0, file=file)
 
 
 def test_a_published_list_that_tests_twice_is_told(tmp_path):

@@ -15,6 +15,7 @@ def described(count, validation_speakers, **more):
         "validation_speakers": validation_speakers,
         "seed": 0,
     }
+    rows = rows.assign(corpus=rows.speaker.map(lambda name: more.get("corpora", {}).get(name, "mine")))
     folds = split(rows, **settings)
     return card(rows, folds, "mine", settings, "last", [0, 1], more.get("transductive", []))
 
@@ -32,6 +33,7 @@ def test_the_card_says_who_was_where():
         "mine, 2 classes: anger (of cold anger, hot anger), neutral; 32 utterances of 4 speakers"
     )
     assert "leave-one-speaker-out, 4 by speaker" in folds and "1 validation speakers, disjoint" in folds
+    assert made["joined"] == []
     assert "last step, seeds 0, 1; nothing that was fitted heard a test speaker" in scored
 
 
@@ -39,3 +41,8 @@ def test_the_card_tells_what_is_not_clean():
     _, folds, scored = sentences(described(4, 0, transductive=["HuBERT (transductive)"]))
     assert "validation is a part of the training speakers' utterances" in folds
     assert "heard in pretraining and clustering by: HuBERT (transductive)" in scored
+
+
+def test_the_card_says_what_is_taken_for_granted_of_joined_corpora():
+    _, joined, *_ = sentences(described(4, 1, corpora={"s0": "de", "s1": "us"}))
+    assert joined == "Joined from de, mine, us, which are taken to have no speaker in common."

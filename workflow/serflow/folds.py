@@ -22,13 +22,14 @@ def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0,
     number); `cross-corpus` with `test`, names of corpora, tests those in a single fold and trains on the others;
     `list` follows `file`, a .csv or .tsv with the columns fold, part and one of utterance, speaker, session.
     validation_speakers: taken from the speakers that a fold does not test; 0, for corpora with no speaker to spare,
-    takes every tenth utterance of each class from the training speakers instead.
+    takes every tenth recording of each class from the training speakers instead.
 
     Returns a frame `utterance, fold, part` that does not depend on the order of the rows. The parts of a fold share
     no speaker (but training and validation with 0 validation speakers) and no recording: speakers with a recording
     in common count as one. Nothing is tested twice. Raises UserError. Source: METHODS 9; the dealing is ours.
     """
     rows = utterances.sort_values("utterance", ignore_index=True)
+    rows = rows.assign(recording=pd.factorize(rows.sha256)[0])
     rows = rows.assign(voice=_voices(rows))
     voices = _in_turn(rows, seed)
     if protocol == "list":
@@ -38,7 +39,7 @@ def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0,
     frames = []
     for fold, (part, lenders) in enumerate(plans):
         part = _with_validation(rows, part, lenders, validation_speakers, seed)
-        _check(rows, part, fold)
+        _check(rows, part, fold, apart="voice" if validation_speakers else "recording")
         frames.append(pd.DataFrame({"utterance": rows.utterance, "fold": fold, "part": part}))
     folds = pd.concat(frames).dropna().reset_index(drop=True)
     _check_tested_once(folds)
@@ -72,9 +73,8 @@ def _voices(rows):
     from scipy.sparse.csgraph import connected_components
 
     speakers, names = pd.factorize(rows.speaker, sort=True)
-    recordings, _ = pd.factorize(rows.sha256)
     size = len(names) + len(rows)
-    links = coo_array((np.ones(len(rows), dtype=bool), (speakers, len(names) + recordings)), shape=(size, size))
+    links = coo_array((np.ones(len(rows), dtype=bool), (speakers, len(names) + rows.recording)), shape=(size, size))
     _, groups = connected_components(links, directed=False)
     return groups[speakers]
 
@@ -153,6 +153,8 @@ def _listed(rows, file, count):
     keys = [column for column in LISTED if column in lines]
     if len(keys) != 1 or not {"fold", "part"} <= set(lines):
         raise UserError(f"{file}: its columns must be fold, part and one of {', '.join(LISTED)}.")
+    if lines.empty:
+        raise UserError(f"{file} lists nothing: give it a line for each {keys[0]} of a fold.")
     names = lines[keys[0]]
     for wrong, fault in [
         (~lines.part.isin(PARTS), f"part must be one of {', '.join(PARTS)}"),
@@ -177,9 +179,7 @@ def _with_validation(rows, part, lenders, validation_speakers, seed):
         return part
     trained = part == "train"
     if validation_speakers == 0:
-        shuffled = rows[trained].sample(frac=1, random_state=seed)
-        tenth = shuffled.groupby("emotion").cumcount() % 10 == 1  # a class' only utterance stays in training
-        return part.mask(tenth.reindex(rows.index, fill_value=False), "validation")
+        return part.mask(trained & rows.recording.isin(_tenth(rows[trained], seed)), "validation")
     free = set(rows.voice[trained])
     lenders = [voice for voice in lenders if voice in free]
     if len(lenders) <= validation_speakers:
@@ -190,20 +190,36 @@ def _with_validation(rows, part, lenders, validation_speakers, seed):
     return part.mask(trained & rows.voice.isin(lenders[:validation_speakers]), "validation")
 
 
-def _check(rows, part, fold):
-    """No voice on both sides, every class in training, every part there. Raises UserError."""
-    tested = rows.voice[part == "test"]
-    leaks = rows.voice.isin(tested) & part.isin(["train", "validation"])
-    if leaks.any():
-        first = rows[leaks].iloc[0]
-        raise UserError(
-            f"folds.file: speaker {first.speaker} is in the test part and in the {part[leaks].iloc[0]} part of fold "
-            f"{fold} (utterance {first.utterance}, or a recording shared with another speaker): "
-            "every speaker belongs to one part of a fold."
-        )
+def _tenth(rows, seed):
+    """Every tenth recording of each class; one with several classes counts for the rarest. No class loses its only
+    recording.
+    """
+    pairs = rows[["recording", "emotion"]].drop_duplicates()
+    turn = np.random.default_rng(seed).permutation(len(pairs))[pd.factorize(pairs.recording)[0]]
+    pairs = pairs.assign(turn=turn, size=pairs.groupby("emotion").recording.transform("size")).sort_values("turn")
+    kept = pairs.recording[~pairs.emotion.duplicated()]
+    counted = pairs.sort_values(["size", "emotion", "turn"]).drop_duplicates("recording")
+    drawn = counted.recording[counted.groupby("emotion").cumcount() % 10 == 1]
+    return set(drawn) - set(kept)
+
+
+def _check(rows, part, fold, apart):
+    """Tested voices are in no other part, training and validation share no `apart` (voice or recording), no part is
+    empty, training has every class. Raises UserError.
+    """
+    for one, others, unit in [("test", ["train", "validation"], "voice"), ("validation", ["train"], apart)]:
+        leaks = rows[unit].isin(rows[unit][part == one]) & part.isin(others)
+        if leaks.any():
+            first, other = rows[leaks].iloc[0], part[leaks].iloc[0]
+            what = f"speaker {first.speaker}" if unit == "voice" else f"the recording of {first.utterance}"
+            hint = ", or set folds.validation_speakers to 0" if one == "validation" and unit == "voice" else ""
+            raise UserError(
+                f"folds.file: {what} is in the {one} part and in the {other} part of fold {fold} (utterance "
+                f"{first.utterance}, or a recording shared with another): keep each in one part of a fold{hint}."
+            )
     absent = [name for name in PARTS if not (part == name).any()]
     if absent:
-        raise UserError(f"Fold {fold} has no {absent[0]} part: check folds.file, or use another folds.protocol.")
+        raise UserError(f"Fold {fold} has no {absent[0]} part: change folds.file, .protocol or .validation_speakers.")
     missing = sorted(set(rows.emotion) - set(rows.emotion[part == "train"]))
     if missing:
         raise UserError(

@@ -15,6 +15,7 @@ def card(utterances, folds, corpus, settings, selection, seeds, transductive, pu
     own = rows[rows.part != "test"].groupby(["fold", "speaker"]).part.nunique()
     return {
         "corpus": corpus,
+        "joined": sorted(utterances.corpus.unique()) if utterances.corpus.nunique() > 1 else [],
         "classes": {
             name: {"labels": merged[name], "utterances": int(count)}
             for name, count in utterances.emotion.value_counts().sort_index().items()
@@ -45,8 +46,13 @@ def sentences(card):
         f"{card['corpus']}, {len(classes)} classes: {', '.join(classes)}; "
         f"{tested['utterances']} utterances of {tested['speakers']} speakers tested.{counted}"
     )
+    if card["joined"]:
+        yield f"Joined from {', '.join(card['joined'])}, which are taken to have no speaker in common."
     if card["validation shares speakers with training"]:
-        validation = "validation is a part of the training speakers' utterances, for want of speakers"
+        validation = (
+            "validation is a part of the training speakers' utterances, no speaker being set aside for it "
+            "(folds.validation_speakers 0)"
+        )
     else:
         validation = f"{_range(card, 'validation', 'speakers')} validation speakers, disjoint from both other parts"
     yield (
