@@ -1,4 +1,4 @@
-"""What every encoder returns."""
+"""What encoders return, what reconstructing models return, and how both see padding."""
 
 from dataclasses import dataclass
 
@@ -14,3 +14,18 @@ class EncoderFrames(ModelOutput):
     hidden_states: tuple[torch.Tensor, ...] | None = None
     lengths: torch.Tensor | None = None
     features: torch.Tensor | None = None
+
+
+@dataclass
+class Reconstruction(ModelOutput):
+    """`loss`: scalar."""
+
+    loss: torch.Tensor | None = None
+
+
+def valid_frames(frames, lengths):
+    """`[B, T, ...]`, valid `lengths` `[B]` or None (all) -> lengths, and bool `[B, T]` or None: nothing is padded."""
+    count = frames.shape[1]
+    if lengths is None or bool((lengths == count).all()):
+        return torch.full((len(frames),), count, device=frames.device), None
+    return lengths, torch.arange(count, device=frames.device) < lengths[:, None]
