@@ -1,0 +1,150 @@
+"""What the intensity networks hear, and the encoder of frames that both share (METHODS 3.2)."""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torchaudio.functional import melscale_fbanks
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from serflow.audio import RATE
+
+BINS, WINDOW, HOP = 80, 512, 256  # frame j is centred on sample 256 j
+FLOOR, LEVEL = 1e-4, -7.0  # quieter than any voice; about the mean of log(magnitude + FLOOR) in speech
+
+
+def spectrogram(samples):
+    """Magnitude mel spectrogram of `samples` `[N]` at 16 kHz -> tensor `[1 + N // 256, 80]`; bands as librosa's."""
+    samples, window = torch.as_tensor(samples, dtype=torch.float32), torch.hamming_window(WINDOW, periodic=False)
+    spectrum = torch.stft(samples, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True)
+    return spectrum.abs().T @ _bands()
+
+
+@functools.cache
+def _bands():
+    return melscale_fbanks(WINDOW // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney")
+
+
+class IntensityConfig(PreTrainedConfig):
+    """`spectrum`: width the bands are spread to; `channels` of the groups of convolutions; `hidden`: LSTM units each
+    way and width of a frame; `compress`: take the logarithm first; the emotions are `id2label`."""
+
+    spectrum: int = 257
+    channels: tuple = (16, 32, 64, 128)
+    hidden: int = 128
+    dropout: float = 0.3
+    compress: bool = False
+
+
+@dataclass
+class IntensityOutput(ModelOutput):
+    """`loss`: scalar; `frame_scores` `[B, T]`, 0 behind an utterance's end; `utterance_score` `[B]`, their mean;
+    `logits` `[B, classes]` of the emotion."""
+
+    loss: torch.Tensor | None = None
+    frame_scores: torch.Tensor | None = None
+    utterance_score: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+
+
+class Convolutions(nn.Module):
+    """Spread the bands over `spectrum`, then 3 convolutions a group, the last with stride 3 in frequency."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.compress = config.compress
+        self.spread = nn.Linear(BINS, config.spectrum)
+        before, width, layers = 1, config.spectrum, []
+        for channels in config.channels:
+            for stride in (1, 1, 3):
+                layers.append(nn.Conv2d(before, channels, 3, stride=(1, stride), padding=1))
+                before, width = channels, -(-width // stride)
+        self.layers, self.width = nn.ModuleList(layers), before * width
+
+    def forward(self, input_values, valid):
+        """`[B, T, 80]`, bool `[B, T]` -> `[B, T, width]`. Behind its end a frame is zero in every layer, as it is
+        beyond the edge of an utterance that comes alone."""
+        valid = valid[:, None, :, None]
+        if self.compress:
+            input_values = (input_values + FLOOR).log() - LEVEL
+        hidden = self.spread(input_values)[:, None] * valid
+        for layer in self.layers:
+            hidden = layer(hidden).relu() * valid
+        return hidden.transpose(1, 2).flatten(2)
+
+
+class Memory(nn.Module):
+    """LSTM in both directions whose state is all it remembers: no weights from its output back to its gates.
+
+    The released code bounds those weights by a norm of 1e-5. What is left is local: a frame score stays a matter of
+    the frames around it, where a whole-utterance view would learn the same score for all frames, as the loss asks.
+    """
+
+    def __init__(self, width, config):
+        super().__init__()
+        self.lstm = nn.LSTM(width, config.hidden, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.lstm.weight_hh_l0.requires_grad_(False)
+        self.lstm.weight_hh_l0_reverse.requires_grad_(False)
+
+    def forward(self, hidden, lengths):
+        """`[B, T, width]` -> each frame `[B, T, 2 hidden]`, last state of either direction `[B, 2 hidden]`."""
+        packed = nn.utils.rnn.pack_padded_sequence(self.dropout(hidden), lengths.cpu(), True, enforce_sorted=False)
+        frames, (last, _) = self.lstm(packed)
+        frames, _ = nn.utils.rnn.pad_packed_sequence(frames, True, total_length=hidden.shape[1])
+        return frames, last.transpose(0, 1).flatten(1)
+
+
+class FrameEncoder(nn.Module):
+    """Spectrogram -> `[B, T, hidden]` of each frame, and what the convolutions gave."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.convolutions = Convolutions(config)
+        self.memory = Memory(self.convolutions.width, config)
+        self.project = nn.Linear(2 * config.hidden, config.hidden)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, input_values, lengths, valid):
+        local = self.convolutions(input_values, valid)
+        frames, _ = self.memory(local, lengths)
+        return self.dropout(self.project(frames).relu()), local
+
+
+class IntensityModel(PreTrainedModel):
+    """What the two networks have in common."""
+
+    config_class = IntensityConfig
+    main_input_name = "input_values"
+    sizes = {}  # name -> what differs from the default config
+
+    @classmethod
+    def sized(cls, size, classes, seed):
+        """A new model of a named `size` for the emotions `classes` (names)."""
+        torch.manual_seed(seed)
+        named = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+        return cls(cls.config_class(**cls.sizes[size], **named))
+
+    def _init_weights(self, module):
+        """As Keras does, in which the paper's model was written."""
+        for name, weights in module.named_parameters(recurse=False):
+            if "_hh_" in name or "bias" in name:
+                nn.init.zeros_(weights)
+            else:
+                nn.init.xavier_uniform_(weights)
+        if isinstance(module, nn.LSTM):
+            for bias in (module.bias_ih_l0, module.bias_ih_l0_reverse):
+                nn.init.ones_(bias[module.hidden_size : 2 * module.hidden_size])  # of the gate that forgets
+
+
+def valid_frames(input_values, lengths):
+    """Bool `[B, T]`."""
+    return torch.arange(input_values.shape[1], device=input_values.device) < lengths[:, None]
+
+
+def mean_over(values, valid):
+    """Mean over the valid frames: `[B, T, ...]`, bool `[B, T]` -> `[B, ...]`."""
+    valid = valid.reshape(*valid.shape, *[1] * (values.dim() - 2))
+    return (values * valid).sum(1) / valid.sum(1)
