@@ -24,6 +24,7 @@ envvars:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/intensity.smk"
 include: "workflow/rules/units.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/systems.smk"
@@ -34,10 +35,11 @@ wildcard_constraints:
     pool=r"all|all-fold-\d+|fold-\d+",
     fold=r"\d+",
     seed=r"\d+",
+    intensity=r"[\w-]+",
     units=r"[\w-]+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"[\w-]+",
+    table=r"(?!intensity\b)[\w-]+",
 
 
 rule all:

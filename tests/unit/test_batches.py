@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from serflow.batches import Inputs, LabelledBatches, PretrainingBatches, WholeUtterances
 from serflow.frames import FrameStore, writing_frames
+from serflow.objectives import masked_units
 
 SCHEDULE = {
     "steps": 12, "batch_seconds": 4, "crop_seconds": 2, "mask_probability": 0.65, "mask_span": 10, "mask_minimum": 2,
@@ -38,8 +39,12 @@ def units(request, tmp_path_factory):
     return FrameStore(path)
 
 
+def unit_batches(inputs, units, seed):
+    return PretrainingBatches(inputs, {"labels": units}, NAMES, {"schedule": SCHEDULE}, masked_units, seed)
+
+
 def test_labels_stay_with_their_frames_through_cropping(inputs, units):
-    batches = PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=0)
+    batches = unit_batches(inputs, units, seed=0)
     for batch in (batches[step] for step in range(len(batches))):
         tokens = batch["labels"].shape[1]
         assert batch["mask"].shape == batch["labels"].shape
@@ -57,15 +62,15 @@ def place(inputs, number, values, token):
 
 
 def test_a_batch_depends_on_seed_and_number_alone(inputs, units):
-    first, second = (PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=3) for _ in range(2))
+    first, second = (unit_batches(inputs, units, seed=3) for _ in range(2))
     second[0], second[7]
     assert all(torch.equal(first[5][key], second[5][key]) for key in first[5])
-    other = PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=4)
+    other = unit_batches(inputs, units, seed=4)
     assert any(not torch.equal(first[i]["labels"], other[i]["labels"]) for i in range(5))
 
 
 def test_an_epoch_hears_every_utterance_once_within_the_budget(inputs, units):
-    batches = PretrainingBatches(inputs, units, NAMES, SCHEDULE, seed=0)
+    batches = unit_batches(inputs, units, seed=0)
     heard = [row for batch in batches.plan for row in batch]
     assert sorted(heard[: len(NAMES)]) == sorted(heard[len(NAMES) : 2 * len(NAMES)]) == list(range(len(NAMES)))
     assert all(len(batch) == 1 or batches.tokens[batch].min() * len(batch) <= 200 * 1.12 for batch in batches.plan)

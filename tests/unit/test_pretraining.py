@@ -1,11 +1,17 @@
+import importlib
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from serflow.batches import Inputs, PretrainingBatches
 from serflow.frames import FrameStore, writing_frames
-from serflow.models import load_encoder
+from serflow.models import FAMILIES, SCRATCH, family, load_encoder, pretraining_class
 from serflow.models.hubert import HubertForMaskedPrediction
+from serflow.objectives import OBJECTIVES, masked_units, masking_summary
 from serflow.training import masked_accuracy, train
 
 NAMES = [f"u{number}" for number in range(12)]
@@ -36,12 +42,18 @@ def stores(tmp_path_factory):
     return {kind: FrameStore(folder / f"{kind}.arrow") for kind in ("audio", "fbank", "labels")}
 
 
+def unit_batches(stores, inputs, schedule, **options):
+    return PretrainingBatches(
+        inputs, {"labels": stores["labels"]}, NAMES, {"schedule": schedule}, masked_units, **options
+    )
+
+
 @pytest.mark.parametrize(("size", "kind", "reached"), [("mel-tiny", "fbank", 0.9), ("wave-tiny", "audio", 0.6)])
 def test_masked_prediction_learns_what_surrounds_the_mask(stores, tmp_path, size, kind, reached):
     inputs = Inputs(stores[kind])
     model = HubertForMaskedPrediction.around(load_encoder(f"scratch:{size}"), units=3, seed=0, frozen=False)
-    batches = PretrainingBatches(inputs, stores["labels"], NAMES, SCHEDULE, seed=0)
-    watched = PretrainingBatches(inputs, stores["labels"], NAMES, SCHEDULE, seed=1, steps=4)
+    batches = unit_batches(stores, inputs, SCHEDULE, seed=0)
+    watched = unit_batches(stores, inputs, SCHEDULE, seed=1, steps=4)
     history = train(model, batches, tmp_path, SCHEDULE, 0, {}, watched, masked_accuracy)
     assert history[history.quantity == "validation masked accuracy"].value.iloc[-1] > reached
 
@@ -49,7 +61,7 @@ def test_masked_prediction_learns_what_surrounds_the_mask(stores, tmp_path, size
 def test_a_frozen_front_end_stays_and_costs_no_penalty(stores, tmp_path):
     model = HubertForMaskedPrediction.around(load_encoder("scratch:wave-tiny"), units=3, seed=0, frozen=True)
     before = {name: value.clone() for name, value in model.hubert.feature_extractor.state_dict().items()}
-    batches = PretrainingBatches(Inputs(stores["audio"]), stores["labels"], NAMES, {**SCHEDULE, "steps": 2}, seed=0)
+    batches = unit_batches(stores, Inputs(stores["audio"]), {**SCHEDULE, "steps": 2}, seed=0)
     output = model.eval()(**batches[0])
     logits = model.scores(model.hubert(batches[0]["input_values"], mask=batches[0]["mask"]).hidden_states[-1])
     mask, labels = batches[0]["mask"], batches[0]["labels"]
@@ -68,3 +80,101 @@ def test_the_same_seed_gives_the_same_weights():
     assert torch.equal(one.hubert.encoder.layers[0].attention.k_proj.weight,
                        two.hubert.encoder.layers[0].attention.k_proj.weight)  # fmt: skip
     assert not torch.equal(one.hubert.masked_spec_embed, other.hubert.masked_spec_embed)
+
+
+def test_every_size_is_known_by_its_family():
+    for size in SCRATCH:
+        kind = family(f"scratch:{size}")
+        sizes = importlib.import_module(f"serflow.models.{kind.module}").SIZES
+        assert size in sizes and family(f"scratch:{size}") is FAMILIES[sizes[size]().model_type]
+
+
+@pytest.fixture(scope="module")
+def emotional(tmp_path_factory):
+    """Frames of MockingJay's and NPC's kinds that repeat every 12 frames, and an intensity that rises."""
+    folder, rng = tmp_path_factory.mktemp("emotional"), np.random.default_rng(0)
+    wave = np.sin(2 * np.pi * (np.arange(400)[:, None] / 12 + np.arange(240) / 240))
+    with (
+        writing_frames(folder / "wide.arrow", 240) as wide,
+        writing_frames(folder / "narrow.arrow", 80) as narrow,
+        writing_frames(folder / "intensity.arrow", 0) as intensity,
+    ):
+        for number, name in enumerate(NAMES):
+            frames = 100 + 20 * number
+            wide.append(name, wave[:frames] + rng.normal(0, 0.1, (frames, 240)))
+            narrow.append(name, wave[:frames, :80] + rng.normal(0, 0.1, (frames, 80)))
+            intensity.append(name, np.linspace(0, 1, frames))
+    return {kind: FrameStore(folder / f"{kind}.arrow") for kind in ("wide", "narrow", "intensity")}
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "masking", "head"),
+    [
+        ("mockingjay-small", "wide", "random", {"score_branch": False}),
+        ("mockingjay-small", "wide", "matched", {"score_branch": False}),
+        ("mockingjay-small", "wide", "as-released", {"score_branch": True}),
+        ("npc-small", "narrow", "random", {"score_branch": False, "weighted": False}),
+        ("npc-small", "narrow", "random", {"score_branch": True, "weighted": True}),
+    ],
+)
+def test_reconstruction_learns_and_masks_follow_intensity(emotional, tmp_path, size, kind, masking, head):
+    schedule = {**SCHEDULE, "steps": 30, "mask_probability": 0.15, "mask_span": 7, "report_steps": 10}
+    encoder, family_of = load_encoder(f"scratch:{size}"), family(f"scratch:{size}")
+    model = pretraining_class(encoder.config.model_type).around(encoder, seed=0, **head)
+    settings = {"schedule": schedule, "masking": masking, "head": head}
+    told = Inputs(emotional[kind], family_of.stack), {"intensity": emotional["intensity"]}, NAMES, settings
+    batches = PretrainingBatches(*told, OBJECTIVES[family_of.objective], seed=0)
+    masks = masking_summary([batches[step] for step in range(10)])
+    if kind == "narrow":
+        assert masks["share"] is None  # NPC hides nothing of its input
+    else:
+        assert 0.03 < masks["share"] < 0.16 and (masks["inside"] > masks["outside"] + 0.2) == (masking == "matched")
+    watched = PretrainingBatches(*told, OBJECTIVES[family_of.objective], seed=1, steps=2)
+    history = train(model, batches, tmp_path, schedule, 0, {}, watched)
+    losses = history[history.quantity == "validation loss"].value.to_numpy()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+LONG = """
+import sys
+import threading
+from pathlib import Path
+import numpy as np
+from serflow.batches import Inputs, PretrainingBatches
+from serflow.frames import FrameStore, writing_frames
+from serflow.models import load_encoder
+from serflow.models.mockingjay import MockingjayForReconstruction
+from serflow.objectives import masked_frames
+from serflow.training import train
+folder, repeated, schedule = Path(sys.argv[1]), int(sys.argv[2]), eval(sys.argv[3])
+names = [f"u{number}" for number in range(100 * repeated)]
+frames = np.random.default_rng(0).normal(size=(300, 240))
+with writing_frames(folder / "frames.arrow", 240) as store:
+    for name in names:
+        store.append(name, frames)
+settings = {"schedule": schedule, "masking": "random"}
+batches = PretrainingBatches(Inputs(FrameStore(folder / "frames.arrow"), 1), {}, names, settings, masked_frames, 0)
+model = MockingjayForReconstruction.around(load_encoder("scratch:mockingjay-small"), seed=0)
+peaks, over = [], threading.Event()
+def watch():  # pages of mapped files are the system's to drop, and do not count
+    while not over.wait(0.02):
+        peaks.append(int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]))
+threading.Thread(target=watch).start()
+try:
+    train(model, batches, folder / "checkpoints", schedule, 0, {})
+finally:
+    over.set()
+print(max(peaks))
+"""
+
+
+def test_ten_times_the_corpus_takes_no_more_memory(tmp_path):
+    schedule = {**SCHEDULE, "steps": 60, "mask_probability": 0.15, "mask_span": 7}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    peaks = []
+    for repeated in (1, 10):
+        (tmp_path / str(repeated)).mkdir()
+        command = [sys.executable, "-c", LONG, tmp_path / str(repeated), str(repeated), repr(schedule)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] < 1.1 * peaks[0], peaks

@@ -89,6 +89,16 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"copus": {}}, "there is no key 'copus' in the configuration: did you mean 'corpus'?"),
         ({"folds": {"cuont": 3}}, "there is no key 'cuont' in folds: did you mean 'count'?"),
         ({"folds": {"count": 0}}, "folds.count is wrong: 0 is less than the minimum of 1"),
+        ({"encoders": {"hubert": "scratch:mel-smal"}}, "'scratch:mel-smal' names no size: use one of mel-tiny"),
+        ({"encoders": {"hubert": "/no/such/folder"}}, "'/no/such/folder' is no folder"),
+        (
+            {"pretraining": {"first": {"units": None}}},
+            "first lacks the key 'units': encoder 'scratch:mel-tiny'",
+        ),
+        ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for encoder"),
+        ({"pretraining": {"random-spans": {"masking": "matched"}}}, "masking needs the key 'intensity' too"),
+        ({"intensity": {"energy": {"method": "energie"}}}, "intensity.energy.method is wrong"),
+        ({"intensity": {"strengthnet": {"corpus": "esd"}}}, "corpus is esd, but there is no results/esd/fold-0"),
         (
             {"systems": {"hubert-mean": {"encoder": "genric"}}},
             "'genric', which is not defined: did you mean 'generic'?",

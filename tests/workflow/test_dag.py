@@ -8,6 +8,7 @@ import pytest
 
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "functionals"}
 LEARNED = {"embed", "cluster", "pretrain", "finetune"}
+INTENSITY = {"train_intensity", "intensity", "intensity_table"}
 EVALUATION = {"table", "metrics", "figures", "all"}
 
 
@@ -50,7 +51,7 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
 
     for fold in (0, 1):
         tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
-        stores = list(results.glob(f"fold-{fold}/**/*.arrow"))
+        stores = [*results.glob(f"fold-{fold}/embeddings/*/*.arrow"), *results.glob(f"fold-{fold}/units/*/*.arrow")]
         assert len(stores) == 5  # two embeddings, three sets of labels
         for store in stores:
             assert not tested & set(FrameStore(store).utterances)
@@ -71,6 +72,16 @@ def test_a_change_of_evaluation_reruns_tables_only(finished):
         assert set(project.planned()) == EVALUATION
 
 
+def test_emotional_masking_has_its_tables(finished):
+    results = finished[0].folder / "results" / "demo"
+    assert pd.read_csv(results / "tables/emotional.csv").system.tolist() == ["mockingjay-emotional", "npc-emotional"]
+    assert "Frames masked in pretraining: intense-spans" in (results / "tables/emotional.md").read_text()
+    truth = pd.read_csv(results / "tables/intensity.csv")
+    assert truth.intensity.tolist() == ["strengthnet", "rank-model", "energy"] and truth.spearman.between(-1, 1).all()
+    masking = json.loads((results / "fold-0/ssl/intense-spans/masking.json").read_text())
+    assert 0.1 < masking["share"] < 0.18 and masking["inside"] > masking["outside"]
+
+
 def test_a_change_of_the_model_retrains_what_uses_it_and_nothing_before(finished):
     project, _ = finished
     with edited(project, "workflow/serflow/models/hubert.py", "self.temperature = 0.1", "self.temperature = 0.2"):
@@ -81,7 +92,7 @@ def test_a_change_of_the_model_retrains_what_uses_it_and_nothing_before(finished
 def test_a_change_of_the_trainer_keeps_corpus_features_and_classical_systems(finished):
     project, _ = finished
     with edited(project, "workflow/serflow/training.py", "seed=seed,", "seed=seed + 1,"):
-        assert set(project.planned()) == LEARNED | EVALUATION
+        assert set(project.planned()) == LEARNED | INTENSITY | EVALUATION
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from safetensors.numpy import load_file
 
 from serflow.frames import FrameStore
 
-FITTED = ["fold-0/ssl/*/model.safetensors", "fold-0/ssl/*/history.csv", "fold-0/units/*/centroids.npy"]
+FITTED = ["fold-0/intensity/*/model/model.safetensors", "fold-0/intensity/*/model/history.csv"]
+FITTED += ["fold-0/ssl/*/model.safetensors", "fold-0/ssl/*/history.csv", "fold-0/units/*/centroids.npy"]
 FITTED += ["systems/*/fold-0/seed-0/model/model.safetensors", "systems/*/fold-0/seed-0/history.csv"]
 
 
@@ -26,11 +27,12 @@ def test_noise_for_test_speakers_changes_no_fit(finished, checkout):
         soundfile.write(corpus / row.path, noise.normal(0, 0.1, samples).clip(-1, 1), row.sample_rate)
 
     fitted = sorted(path.relative_to(results) for pattern in FITTED for path in results.glob(pattern))
-    assert len(fitted) == 6 + 3 + 8
+    assert len(fitted) == 4 + 10 + 3 + 12  # intensity, pretrainings, units, systems
     stores = [path.relative_to(results) for path in results.glob("fold-0/*/*/*.arrow")]
     other = "systems/hubert-scratch/fold-1/seed-0/model/model.safetensors"
     predictions = "systems/hubert-mean/fold-0/seed-0/predictions.parquet"
-    targets = [f"results/demo/{path}" for path in [*fitted, *stores, predictions, other]]
+    strengths = "fold-0/intensity/strengths.parquet"
+    targets = [f"results/demo/{path}" for path in [*fitted, *stores, strengths, predictions, other]]
     code, printed = checkout.run("--", *targets, root=str(corpus))
     assert code == 0, printed
 
@@ -40,8 +42,12 @@ def test_noise_for_test_speakers_changes_no_fit(finished, checkout):
         assert (results / path).read_bytes() == (noisy / path).read_bytes(), path
     for path in stores:
         clean, heard = FrameStore(results / path), FrameStore(noisy / path)
-        assert list(clean.utterances) == list(heard.utterances) and not tested & set(clean.utterances), path
-        assert all(np.array_equal(clean[name], heard[name]) for name in clean.utterances), path
+        assert list(clean.utterances) == list(heard.utterances), path
+        assert "intensity" in path.parts or not tested & set(clean.utterances), path
+        assert all(np.array_equal(clean[name], heard[name]) for name in set(clean.utterances) - tested), path
+    ranked = [pd.read_parquet(folder / strengths) for folder in (results, noisy)]
+    pd.testing.assert_frame_equal(*ranked)
+    assert not tested & set(ranked[0].utterance)
     # And the noise was heard where it may be: by the fold that trains on those speakers, and by the test itself.
     before, after = (load_file(folder / other) for folder in (results, noisy))
     assert any(not np.array_equal(before[name], after[name]) for name in before)

@@ -7,7 +7,8 @@ from serflow import config as configuration
 from serflow.artifacts import check_writable
 from serflow.corpora import adapters, published
 from serflow.errors import UserError
-from serflow.models import input_features
+from serflow.features import WIDTHS
+from serflow.models import family
 from serflow.provenance import code_digest, listing_digest
 
 try:
@@ -16,8 +17,9 @@ try:
     for folder in ("results", "logs"):
         check_writable(f"{folder}/{config['corpus']['name']}")
     PUBLISHED = published(config["corpus"]["adapter"], config["corpus"]["classes"])  # an unknown adapter too
+    configuration.check_intensity(config)
     for start in config["encoders"].values():
-        input_features(start)  # a folder that is no checkpoint is told before anything runs
+        family(start)  # a folder that is no checkpoint is told before anything runs
 except UserError as error:
     sys.exit(f"serflow: {error}")
 
@@ -25,7 +27,10 @@ CORPUS = config["corpus"]["name"]
 RESULTS = f"results/{CORPUS}"
 LOGS = f"logs/{CORPUS}"
 FOLDS = range(config["folds"]["count"])
-ENCODER_MODULES = ["serflow.models.hubert"]
+INTENSITIES = sorted(config["intensity"], key=lambda name: config["intensity"][name]["method"] == "energy")
+TRUTH = None  # the folder of true intensity curves, which only the demo corpus has
+if config["corpus"]["adapter"] == "demo":
+    TRUTH = f"{config['root'] or f'{RESULTS}/raw'}/intensity"
 
 
 def worth_reading(record):
@@ -59,10 +64,20 @@ def fold_of(pool):
     return re.search(r"\d+", pool).group()
 
 
+def family_of(name):
+    """What kind of encoder the encoder, pretraining or system `name` goes back to."""
+    return family(configuration.origin(config, name))
+
+
 def features_of(name):
-    """What the encoder, pretraining or system `name` reads: audio or fbank frames."""
-    kind = input_features(configuration.origin(config, name))
-    return f"{RESULTS}/corpus/audio.arrow" if kind == "audio" else f"{RESULTS}/features/fbank.arrow"
+    """What the encoder, pretraining or system `name` reads: audio, or one of the features."""
+    reads = family_of(name).reads
+    return f"{RESULTS}/corpus/audio.arrow" if reads == "audio" else f"{RESULTS}/features/{reads}.arrow"
+
+
+def code_with_encoder(script, name):
+    """`code` with the module of the encoder that `name` goes back to."""
+    return code(script, f"serflow.models.{family_of(name).module}")
 
 
 def model_of(name, fold, transductive):
@@ -97,7 +112,13 @@ def predictions_of(system):
 def every_table():
     """All tables in all their forms, and the numbers that DVC compares."""
     tables = expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=config["tables"], form=["csv", "md", "tex"])
-    return [*tables, f"{RESULTS}/metrics.json"]
+    truth = expand(f"{RESULTS}/tables/intensity.{{form}}", form=["csv", "md"]) if TRUTH and INTENSITIES else []
+    return [*tables, *truth, f"{RESULTS}/metrics.json"]
+
+
+def every_intensity():
+    """The frame scores of every intensity in every fold."""
+    return expand(f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/frames.arrow", fold=FOLDS, intensity=INTENSITIES)
 
 
 def tabled_systems():
@@ -156,6 +177,52 @@ def protocol_settings():
     }
 
 
+# What the rules of intensity.smk read and are told.
+
+
+def intensity_code(wildcards, script="intensity"):
+    """`code` with the module of the method."""
+    return code(script, f"serflow.intensity.{config['intensity'][wildcards.intensity]['method'].replace('-', '_')}")
+
+
+def intensity_training_code(wildcards):
+    """The same for the rule that trains."""
+    return intensity_code(wildcards, "train_intensity")
+
+
+def intensity_strengths(wildcards):
+    """The strengths that StrengthNet learns; the rank model makes its own task."""
+    learned = config["intensity"][wildcards.intensity]["method"] == "strengthnet"
+    return f"{RESULTS}/fold-{wildcards.fold}/intensity/strengths.parquet" if learned else []
+
+
+def intensity_settings(wildcards):
+    """Method, size and schedule."""
+    entry = config["intensity"][wildcards.intensity]
+    return {key: entry[key] for key in ("method", "size", "schedule")} | {"seed": config["seeds"][0]}
+
+
+def scoring_settings(wildcards):
+    """How frames are scored."""
+    return {key: config["intensity"][wildcards.intensity][key] for key in ("method", "smoothing")}
+
+
+def intensity_model(wildcards):
+    """The network that scores: this fold's, or the one that another corpus' run made; none for energy."""
+    entry, name = config["intensity"][wildcards.intensity], wildcards.intensity
+    if entry["method"] == "energy":
+        return []
+    if entry["corpus"] is None:
+        return f"{RESULTS}/fold-{wildcards.fold}/intensity/{name}/model/model.safetensors"
+    return configuration.intensity_elsewhere(config, name)
+
+
+def intensity_frames(name, pool):
+    """The scores of an intensity that a pool may use: its fold's; energy is the same in all."""
+    fold = fold_of(pool) if pool != "all" else FOLDS[0]
+    return f"{RESULTS}/fold-{fold}/intensity/{name}/frames.arrow"
+
+
 # What the rules of units.smk read and are told.
 
 
@@ -174,6 +241,11 @@ def clustered_frames(wildcards):
     if config["units"][wildcards.units]["frames"] == "mfcc":
         return f"{RESULTS}/features/mfcc.arrow"
     return f"{RESULTS}/{wildcards.pool}/embeddings/{wildcards.units}/frames.arrow"
+
+
+def embedding_code(wildcards):
+    """`code` with the encoder's module."""
+    return code_with_encoder("embed", config["units"][wildcards.units]["frames"])
 
 
 def embedding_settings(wildcards):
@@ -202,16 +274,29 @@ def pretraining_inputs(wildcards):
 
 
 def pretraining_labels(wildcards):
-    """The units that it predicts."""
-    return f"{RESULTS}/{wildcards.pool}/units/{config['pretraining'][wildcards.pretraining]['units']}/labels.arrow"
+    """The units that it predicts, if any."""
+    units = config["pretraining"][wildcards.pretraining]["units"]
+    return f"{RESULTS}/{wildcards.pool}/units/{units}/labels.arrow" if units else []
+
+
+def pretraining_intensity(wildcards):
+    """The intensity that its masks follow, if any."""
+    intensity = config["pretraining"][wildcards.pretraining]["intensity"]
+    return intensity_frames(intensity, wildcards.pool) if intensity else []
+
+
+def pretraining_code(wildcards):
+    """`code` with the encoder's module."""
+    return code_with_encoder("pretrain", wildcards.pretraining)
 
 
 def pretraining_settings(wildcards):
-    """Schedule, and what a new head and encoder are made of."""
+    """Schedule, masking, and what a new head and encoder are made of."""
     entry = config["pretraining"][wildcards.pretraining]
     return {
         "schedule": entry["schedule"],
-        "units": config["units"][entry["units"]]["k"],
+        "masking": entry["masking"],
+        "head": configuration.head(config, wildcards.pretraining),
         "seed": config["seeds"][0],
         **start_of(entry["start"]),
     }
@@ -236,6 +321,11 @@ def system_inputs(wildcards):
     return features_of(wildcards.system)
 
 
+def system_code(wildcards):
+    """`code` with the encoder's module."""
+    return code_with_encoder("finetune", wildcards.system)
+
+
 def system_settings(wildcards):
     """The system's entry in config without its title, which changes no number."""
     entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
@@ -258,6 +348,19 @@ def table_validations(wildcards):
     systems = [name for name in table["rows"] if table["as_published"] and name in TRAINED_SYSTEMS]
     predictions = [path for system in systems for path in predictions_of(system)]
     return [path.replace("predictions.parquet", "validation.parquet") for path in predictions]
+
+
+def table_maskings(wildcards):
+    """What was masked in the pretrainings under a table's rows."""
+    systems = [config["systems"][name] for name in config["tables"][wildcards.table]["rows"]]
+    made = [(system["encoder"], system["transductive"]) for system in systems if "encoder" in system]
+    return [
+        model.replace("model.safetensors", "masking.json")
+        for name, transductive in dict.fromkeys(made)
+        if name in config["pretraining"]
+        for fold in FOLDS
+        for model in model_of(name, fold, transductive)
+    ]
 
 
 def table_settings(wildcards):

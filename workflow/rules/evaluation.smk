@@ -5,6 +5,7 @@ rule table:
     input:
         predictions=table_predictions,
         validations=table_validations,
+        maskings=table_maskings,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
         protocol=rules.protocol.output.protocol,
@@ -23,6 +24,28 @@ rule table:
         "Building table {wildcards.table}"
     script:
         "../scripts/table.py"
+
+
+rule intensity_table:
+    input:
+        frames=every_intensity(),
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        csv=f"{RESULTS}/tables/intensity.csv",
+        markdown=report(f"{RESULTS}/tables/intensity.md", caption="../report/intensity.rst", category="Tables"),
+    log:
+        f"{LOGS}/tables/intensity.log",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        truth=TRUTH,
+        names=INTENSITIES,
+        code=code("intensity_table"),
+    message:
+        "Comparing intensities with the truth"
+    script:
+        "../scripts/intensity_table.py"
 
 
 rule metrics:

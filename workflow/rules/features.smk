@@ -9,7 +9,7 @@ rule frame_features:
     log:
         f"{LOGS}/features/{{feature}}.log",
     wildcard_constraints:
-        feature="fbank|mfcc",
+        feature="|".join(WIDTHS),
     conda:
         "../../envs/features.yaml"
     params:

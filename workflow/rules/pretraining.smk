@@ -1,4 +1,4 @@
-# Units of a pool -> an encoder that predicts them behind a mask.
+# What a pool may hear -> an encoder that guesses units or frames of it.
 
 
 rule pretrain:
@@ -6,11 +6,13 @@ rule pretrain:
         start=pretraining_start,
         inputs=pretraining_inputs,
         labels=pretraining_labels,
+        intensity=pretraining_intensity,
         folds=rules.folds.output.folds,
     output:
         model=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/model.safetensors",
         description=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/config.json",
         history=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/history.csv",
+        masking=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/masking.json",
     log:
         f"{LOGS}/{{pool}}/pretrain-{{pretraining}}.log",
     conda:
@@ -18,7 +20,7 @@ rule pretrain:
     threads: threads_of_a_fold()
     params:
         settings=pretraining_settings,
-        code=code("pretrain", *ENCODER_MODULES),
+        code=pretraining_code,
     message:
         "Pretraining {wildcards.pretraining} ({wildcards.pool})"
     script:

@@ -44,7 +44,7 @@ rule finetune:
     threads: threads_of_a_fold()
     params:
         settings=system_settings,
-        code=code("finetune", *ENCODER_MODULES),
+        code=system_code,
     message:
         "Fine-tuning {wildcards.system} (fold {wildcards.fold}, seed {wildcards.seed})"
     script:

@@ -15,7 +15,7 @@ rule embed:
     threads: threads_of_a_fold()
     params:
         settings=embedding_settings,
-        code=code("embed", *ENCODER_MODULES),
+        code=embedding_code,
     message:
         "Embedding for units {wildcards.units} ({wildcards.pool})"
     script:

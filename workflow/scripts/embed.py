@@ -7,14 +7,16 @@ from serflow.batches import Inputs
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import batch_seconds, embed
-from serflow.models import load_encoder
+from serflow.models import family, load_encoder
 
 with job(snakemake) as made:
     settings = snakemake.params.settings
-    encoder = load_encoder(settings["start"] or snakemake.input.model[0].rpartition("/")[0], settings["seed"])
+    start = settings["start"] or snakemake.input.model[0].rpartition("/")[0]
+    kind, encoder = family(start), load_encoder(start, settings["seed"])
     heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool)
-    inputs = Inputs(FrameStore(snakemake.input.inputs))
+    inputs = Inputs(FrameStore(snakemake.input.inputs), kind.stack)
     frames = embed(encoder, inputs, heard + watched, settings["layer"], batch_seconds())
-    with writing_frames(snakemake.output.frames, encoder.config.hidden_size, hop=0.02, made=made) as writer:
+    width, hop = encoder.config.hidden_size, kind.stack / 100
+    with writing_frames(snakemake.output.frames, width, hop=hop, made=made) as writer:
         for utterance, states in frames:
             writer.append(utterance, states)

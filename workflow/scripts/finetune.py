@@ -10,7 +10,7 @@ from serflow.batches import Inputs, LabelledBatches, WholeUtterances
 from serflow.folds import labelled_parts
 from serflow.frames import FrameStore
 from serflow.inference import batch_seconds, predict
-from serflow.models import load_encoder
+from serflow.models import family, load_encoder
 from serflow.models.classifier import EmotionClassifier
 from serflow.predictions import predictions_frame
 from serflow.training import forget_checkpoints, train, unweighted_accuracy
@@ -23,7 +23,7 @@ with job(snakemake) as made:
     utterances = pd.read_parquet(snakemake.input.utterances)
     parts, classes = labelled_parts(utterances, pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold))
     model = EmotionClassifier.around(load_encoder(start, seed), classes, settings, seed)
-    inputs = Inputs(FrameStore(snakemake.input.inputs))
+    inputs = Inputs(FrameStore(snakemake.input.inputs), family(start).stack)
     batches = LabelledBatches(inputs, *parts["train"], settings["schedule"], seed)
     validation = WholeUtterances(inputs, *parts["validation"], seconds=batch_seconds())
     folder = Path(snakemake.output.predictions).parent

@@ -8,7 +8,7 @@ import pandas as pd
 from job import job
 from serflow.artifacts import write_text
 from serflow.evaluation.results import read_predictions
-from serflow.evaluation.tables import build_table, to_latex, to_markdown
+from serflow.evaluation.tables import build_table, masking_notes, to_latex, to_markdown
 from serflow.protocol import sentences
 
 with job(snakemake) as made:
@@ -22,7 +22,11 @@ with job(snakemake) as made:
         for system, baseline in settings["rows"].items()
     ]
     table = build_table(rows, predictions, tested, sorted(utterances.emotion.unique()), validations)
-    notes = sentences(json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8")))
+    maskings = {}
+    for path in map(Path, snakemake.input.maskings):
+        maskings.setdefault(path.parent.name, []).append(json.loads(path.read_text(encoding="utf-8")))
+    card = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
+    notes = [*sentences(card), *masking_notes(maskings)]
     write_text(snakemake.output.csv, table.to_csv(index=False))
     write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")
     write_text(snakemake.output.latex, to_latex(table, notes))

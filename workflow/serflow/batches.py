@@ -5,24 +5,26 @@ import torch
 
 from serflow.audio import RATE
 from serflow.frames import batches_by_length
-from serflow.masking import random_spans
 
-TOKENS_PER_SECOND = 50
 FEWEST_SAMPLES = 400  # what the convolutional front-end needs for its first token
 
 
 class Inputs:
-    """What an encoder reads, an utterance at a time: normalised waveforms `[N]` or log-mel frames `[F, 80]`."""
+    """What an encoder reads, an utterance at a time: normalised waveforms `[N]` or feature frames `[F, D]`.
 
-    def __init__(self, store):
+    `stack`: 10 ms frames a token of the encoder, whose convolutions have a window of 25 ms on waveforms.
+    """
+
+    def __init__(self, store, stack=2):
         self.store = store
         self.is_audio = store.width == 0
-        self.step = RATE // TOKENS_PER_SECOND if self.is_audio else 2  # inputs a token
+        self.step = stack * RATE // 100 if self.is_audio else stack  # inputs a token
         self.overhang = FEWEST_SAMPLES - self.step if self.is_audio else 0
         self.per_second = RATE if self.is_audio else round(1 / store.hop)
+        self.tokens_per_second = 100 // stack
 
     def tokens(self, rows):
-        """20 ms tokens of each row, as the encoder counts them."""
+        """Tokens of each row, as the encoder counts them."""
         return (self.store.lengths[rows] - self.overhang) // self.step
 
     def read(self, row, first=0, tokens=None):
@@ -43,23 +45,24 @@ class Inputs:
 
 
 class PretrainingBatches(torch.utils.data.Dataset):
-    """Batches for masked prediction: similar lengths, cropped at random to the shortest, never padded.
+    """Batches for self-supervised pretraining: similar lengths, cropped at random to the shortest, never padded.
 
     Item i depends on `seed` and i alone, so a resumed run sees what an unbroken one would have.
     """
 
-    def __init__(self, inputs, units, utterances, schedule, seed, steps=None):
-        """`units`: frame store of labels; `schedule`: dict with `steps, batch_seconds, crop_seconds` and
-        `mask_probability, mask_span, mask_minimum`; `steps` in place of the schedule's."""
-        self.inputs, self.units, self.seed = inputs, units, seed
-        self.mask = {key: schedule[f"mask_{key}"] for key in ("probability", "span", "minimum")}
-        self.rows = inputs.store.rows(utterances)
-        self.unit_rows = units.rows(utterances)
-        self.unit_step = round(1 / (TOKENS_PER_SECOND * units.hop))
-        labelled = -(-units.lengths[self.unit_rows] // self.unit_step)
-        self.available = np.minimum(inputs.tokens(self.rows), labelled)
-        self.tokens = np.minimum(self.available, int(schedule["crop_seconds"] * TOKENS_PER_SECOND))
-        budget = schedule["batch_seconds"] * TOKENS_PER_SECOND
+    def __init__(self, inputs, streams, utterances, settings, objective, seed, steps=None):
+        """`streams`: frame stores `[T]` that go with the inputs, by name (`labels`, `intensity`); `objective`: see
+        serflow.objectives; `settings`: the pretraining's, whose `schedule` has `steps, batch_seconds,
+        crop_seconds` and what the objective asks for; `steps` in place of the schedule's."""
+        self.inputs, self.streams, self.seed = inputs, streams, seed
+        self.settings, self.objective = settings, objective
+        self.utterances, self.rows = list(utterances), inputs.store.rows(utterances)
+        self.every = {name: round(1 / (inputs.tokens_per_second * store.hop)) for name, store in streams.items()}
+        counts = [-(-store.lengths[store.rows(utterances)] // self.every[name]) for name, store in streams.items()]
+        self.available = np.min([inputs.tokens(self.rows), *counts], axis=0)
+        schedule = settings["schedule"]
+        self.tokens = np.minimum(self.available, int(schedule["crop_seconds"] * inputs.tokens_per_second))
+        budget = schedule["batch_seconds"] * inputs.tokens_per_second
         self.plan = _epochs(self.tokens, budget, steps or schedule["steps"], seed)
 
     def __len__(self):
@@ -71,17 +74,17 @@ class PretrainingBatches(torch.utils.data.Dataset):
         tokens = int(self.tokens[batch].min())
         first = rng.integers(self.available[batch] - tokens + 1)
         values = [self.inputs.read(row, start, tokens) for row, start in zip(self.rows[batch], first, strict=True)]
-        labels = [
-            self.units[int(row)][start * self.unit_step :: self.unit_step][:tokens]
-            for row, start in zip(self.unit_rows[batch], first, strict=True)
-        ]
-        lengths = torch.full((len(batch),), tokens)
+        crops = {"input_values": torch.from_numpy(np.stack(values))}
+        for name, store in self.streams.items():
+            every = self.every[name]
+            rows = [
+                store[self.utterances[number]][start * every :: every][:tokens]
+                for number, start in zip(batch, first, strict=True)
+            ]
+            stacked = torch.from_numpy(np.stack(rows))
+            crops[name] = stacked.float() if stacked.is_floating_point() else stacked.long()
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        return {
-            "input_values": torch.from_numpy(np.stack(values)),
-            "labels": torch.from_numpy(np.stack(labels).astype(np.int64)),
-            "mask": random_spans(lengths, generator=generator, **self.mask),
-        }
+        return self.objective(crops, self.settings, generator)
 
 
 class LabelledBatches(torch.utils.data.Dataset):
@@ -91,7 +94,7 @@ class LabelledBatches(torch.utils.data.Dataset):
         """`labels` int `[utterances]`; `schedule`: dict with `steps, batch_size, crop_seconds`."""
         self.inputs, self.labels, self.seed = inputs, np.asarray(labels), seed
         self.steps, self.size = schedule["steps"], schedule["batch_size"]
-        self.crop = int(schedule["crop_seconds"] * TOKENS_PER_SECOND)
+        self.crop = int(schedule["crop_seconds"] * inputs.tokens_per_second)
         self.rows = inputs.store.rows(utterances)
         self.tokens = inputs.tokens(self.rows)
         self.of_class = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]

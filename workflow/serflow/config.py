@@ -11,10 +11,16 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from serflow.errors import UserError
+from serflow.models import family
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 CLASSICAL = ("majority", "svm")  # methods that need no encoder
-NAMED = ("encoders", "units", "pretraining", "systems", "tables")
+NAMED = ("encoders", "intensity", "units", "pretraining", "systems", "tables")
+SCHEDULES = {  # whose entries differ from which common schedule
+    "intensity": "intensity_schedule",
+    "pretraining": "pretraining_schedule",
+    "systems": "finetuning_schedule",
+}
 
 
 @cache
@@ -33,9 +39,10 @@ def complete(config):
     error = next(iter(sorted(Draft202012Validator(schema()).iter_errors(config), key=_depth)), None)
     if error is not None:
         raise UserError(_sentence(error))
-    for name in ("pretraining", "systems"):
-        _fill_schedules(config, name)
+    for section, common in SCHEDULES.items():
+        _fill_schedules(config, section, common)
     _check_names(config)
+    _check_objectives(config)
     _check_folds(config)
     _add_transductive(config)
     return config
@@ -62,9 +69,8 @@ def _fill(values, description):
             _fill(entry, entries)
 
 
-def _fill_schedules(config, section):
+def _fill_schedules(config, section, common):
     """Give every entry its whole schedule: the section's common one with the entry's differences."""
-    common = "pretraining_schedule" if section == "pretraining" else "finetuning_schedule"
     validator = Draft202012Validator(schema()["properties"][common])
     for name, entry in config[section].items():
         entry["schedule"] = {**config[common], **entry["schedule"]}
@@ -107,7 +113,9 @@ def _check_names(config):
         _named(entry["frames"], {"mfcc": 0} | encoders | pretraining | learned, f"units.{name}.frames")
     for name, entry in pretraining.items():
         _named(entry["start"], encoders | pretraining, f"pretraining.{name}.start")
-        _named(entry["units"], config["units"], f"pretraining.{name}.units")
+        for section in ("units", "intensity"):
+            if entry[section] is not None:
+                _named(entry[section], config[section], f"pretraining.{name}.{section}")
     for name, entry in systems.items():
         if name not in learned and "encoder" in entry:
             raise UserError(f"config: systems.{name}.encoder: method {entry['method']} takes no encoder; remove it.")
@@ -125,6 +133,32 @@ def _check_names(config):
             if baseline is not None:
                 _named(baseline, table["rows"], f"tables.{name}.rows.{system}")
     _check_cycles(config)
+
+
+def _check_objectives(config):
+    """A pretraining has what its encoder's objective needs, and nothing that it would not use."""
+    needed = {"units": {"units"}, "masked frames": set(), "frames": set()}
+    allowed = {
+        "units": {"units"},
+        "masked frames": {"intensity", "masking", "score_branch"},
+        "frames": {"intensity", "score_branch", "weighted"},
+    }
+    for name, entry in config["pretraining"].items():
+        start = origin(config, name)
+        objective = family(start).objective
+        if objective is None:
+            raise UserError(f"config: pretraining.{name}: encoder '{start}' has no weights to pretrain: remove it.")
+        given = {key for key in ("units", "intensity", "score_branch", "weighted") if entry[key]}
+        given |= {"masking"} if entry["masking"] != "random" else set()
+        for key in sorted(given - allowed[objective]):
+            raise UserError(f"config: pretraining.{name}.{key} is not for encoder '{start}': remove it.")
+        for key in sorted(needed[objective] - given):
+            raise UserError(f"config: pretraining.{name} lacks the key '{key}': encoder '{start}' needs it.")
+        for key in sorted(given & {"masking", "score_branch", "weighted"}):
+            if "intensity" not in given:
+                raise UserError(
+                    f"config: pretraining.{name}.{key} needs the key 'intensity' too: name an entry of intensity."
+                )
 
 
 def _named(name, known, where):
@@ -171,6 +205,15 @@ def _add_transductive(config):
             table["rows"] = {variants.get(name, name): variants.get(other, other) for name, other in rows.items()}
 
 
+def head(config, name):
+    """What the head of a pretraining is made with."""
+    entry, start = config["pretraining"][name], origin(config, name)
+    if family(start).objective == "units":
+        return {"units": config["units"][entry["units"]]["k"], "frozen": not start.startswith("scratch:")}
+    weighted = {"weighted": entry["weighted"]} if family(start).objective == "frames" else {}
+    return {"score_branch": entry["score_branch"], **weighted}
+
+
 def check_root(config):
     """UserError unless the corpus' folder is there, and with its table for demo, or the demo will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
@@ -185,11 +228,28 @@ def check_root(config):
         )
 
 
+def intensity_elsewhere(config, name):
+    """The network of an intensity that another corpus' run made."""
+    return f"results/{config['intensity'][name]['corpus']}/fold-0/intensity/{name}/model/model.safetensors"
+
+
+def check_intensity(config):
+    """UserError unless the networks that intensities take from another corpus are there."""
+    for name, entry in config["intensity"].items():
+        model = entry["corpus"] and intensity_elsewhere(config, name)
+        if model and not Path(model).is_file():
+            raise UserError(
+                f"config: intensity.{name}.corpus is {entry['corpus']}, but there is no {model}: "
+                f"run snakemake with that corpus' configuration and `-- {model}` first."
+            )
+
+
 def needs(config, name):
     """The encoders, pretrainings and systems that the pretraining or system `name` is built from, directly."""
     if name in config["pretraining"]:
         entry = config["pretraining"][name]
-        return [source for source in (entry["start"], config["units"][entry["units"]]["frames"]) if source != "mfcc"]
+        units = [config["units"][entry["units"]]["frames"]] if entry["units"] else []
+        return [entry["start"], *(source for source in units if source != "mfcc")]
     return [config["systems"][name]["encoder"]] if "encoder" in config["systems"].get(name, {}) else []
 
 
@@ -211,7 +271,9 @@ def hears_audio(config, name):
 
 def hears_labels(config, name):
     """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
-    return name in config["systems"] or any(hears_labels(config, source) for source in needs(config, name))
+    intensity = config["intensity"].get(config["pretraining"].get(name, {}).get("intensity"), {"method": "energy"})
+    learned = intensity["method"] != "energy"
+    return name in config["systems"] or learned or any(hears_labels(config, source) for source in needs(config, name))
 
 
 def reference():

@@ -7,7 +7,7 @@ import numpy as np
 from serflow.audio import RATE
 
 HOP = 0.01  # seconds between frames of fbank and MFCC
-WIDTHS = {"fbank": 80, "mfcc": 39}
+WIDTHS = {"fbank": 80, "fbank_deltas": 240, "fbank_hamming": 80, "mfcc": 39}
 
 
 def fbank(samples):
@@ -15,10 +15,17 @@ def fbank(samples):
 
     `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 80]` float32. Source: METHODS 2, after s3prl.
     """
-    from torchaudio.compliance.kaldi import fbank
+    return _normalised(_mel_energies(samples).numpy())
 
-    energies = fbank(_waveform(samples), num_mel_bins=WIDTHS["fbank"], dither=0.0, sample_frequency=RATE).numpy()
-    return (energies - energies.mean(0)) / (energies.std(0) + 1e-10)
+
+def fbank_deltas(samples):
+    """`fbank` with first and second differences over 5 frames, `[T, 240]`: what MockingJay reads (METHODS 2)."""
+    return _normalised(_with_differences(_mel_energies(samples)))
+
+
+def fbank_hamming(samples):
+    """`fbank` of Hamming windows, `[T, 80]`: what NPC reads (METHODS 2)."""
+    return _normalised(_mel_energies(samples, window_type="hamming").numpy())
 
 
 def mfcc(samples):
@@ -26,18 +33,32 @@ def mfcc(samples):
 
     `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 39]` float32.
     """
-    import torch
     from torchaudio.compliance.kaldi import mfcc
-    from torchaudio.functional import compute_deltas
 
-    static = mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE).T
-    delta = compute_deltas(static)
-    return torch.cat([static, delta, compute_deltas(delta)]).T.numpy()
+    return _with_differences(mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE))
 
 
 def functionals(samples):
     """88 eGeMAPSv02 functionals of the utterance (Eyben et al. 2016), a one-row pandas frame."""
     return _egemaps().process_signal(samples, RATE).reset_index(drop=True)
+
+
+def _mel_energies(samples, **window):
+    from torchaudio.compliance.kaldi import fbank
+
+    return fbank(_waveform(samples), num_mel_bins=80, dither=0.0, sample_frequency=RATE, **window)
+
+
+def _with_differences(static):
+    import torch
+    from torchaudio.functional import compute_deltas
+
+    delta = compute_deltas(static.T)
+    return torch.cat([static.T, delta, compute_deltas(delta)]).T.numpy()
+
+
+def _normalised(frames):
+    return (frames - frames.mean(0)) / (frames.std(0) + 1e-10)
 
 
 def _waveform(samples):

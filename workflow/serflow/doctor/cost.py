@@ -24,11 +24,15 @@ def _work(config, rule, name, speech):
     if rule == "pretrain":
         entry = config["pretraining"][name]
         kind = {"schedule": entry["schedule"], "seconds": min(speech["mean"], entry["schedule"]["crop_seconds"])}
+        kind |= {"masking": entry["masking"], "head": configuration.head(config, name)}
     elif rule == "finetune":
         entry = config["systems"][name]
         # A batch is padded to its longest utterance.
         kind = {"schedule": entry["schedule"], "seconds": min(speech["longest"], entry["schedule"]["crop_seconds"])}
-        kind |= {"settings": {key: entry[key] for key in ("layers", "frozen")}, "classes": speech["classes"]}
+        kind |= {
+            "settings": {key: entry[key] for key in ("layers", "projection", "frozen")},
+            "classes": speech["classes"],
+        }
     elif rule == "embed":
         name, kind = config["units"][name]["frames"], {"seconds": speech["mean"]}
     elif rule in FEATURE_RULES:

@@ -80,19 +80,19 @@ def _do(work):
         noise = torch.randn(int(RATE * work["seconds"])).numpy()
         utterance = _second_time(lambda: getattr(features, work["feature"])(noise))
         return {"utterance": utterance, "busy": 2 * utterance, "wall": time.perf_counter() - began}
+    from serflow.features import WIDTHS
     from serflow.inference import batch_seconds
-    from serflow.models import input_features, load_encoder
-    from serflow.models.hubert import HubertForMaskedPrediction
+    from serflow.models import family, load_encoder, pretraining_class
     from serflow.training import _has_bfloat16
 
     encoder = load_encoder(work["start"])
-    shapes = {"audio": (16000, ()), "fbank": (100, (80,))}[input_features(work["start"])]
+    reads = family(work["start"]).reads
+    shapes = (16000, ()) if reads == "audio" else (100, (WIDTHS[reads],))
     found, step = {"width": encoder.config.hidden_size}, 0.0
     if work["rule"] == "pretrain":
-        frozen = not work["start"].startswith("scratch:")
-        model = HubertForMaskedPrediction.around(encoder, units=100, seed=0, frozen=frozen)
+        model = pretraining_class(encoder.config.model_type).around(encoder, seed=0, **work["head"])
         rows = max(1, int(work["schedule"]["batch_seconds"] // work["seconds"]))
-        step = _step(model, _masked(rows, shapes, work["seconds"], encoder, work["schedule"]), work["schedule"])
+        step = _step(model, _guessed(rows, shapes, encoder, work), work["schedule"])
     elif work["rule"] == "finetune":
         from serflow.models.classifier import EmotionClassifier
 
@@ -127,16 +127,21 @@ def _padded(rows, shapes, duration):
     return {"input_values": values, "lengths": lengths}
 
 
-def _masked(rows, shapes, duration, encoder, schedule):
+def _guessed(rows, shapes, encoder, work):
+    """A batch of the pretraining that `work` describes."""
     import torch
 
-    from serflow.masking import random_spans
+    from serflow.models import family
+    from serflow.objectives import OBJECTIVES
 
-    values = _padded(rows, shapes, duration)["input_values"]
-    lengths = encoder.tokens(torch.full((rows,), values.shape[1]))
-    mask = {key: schedule[f"mask_{key}"] for key in ("probability", "span", "minimum")}
-    mask = random_spans(lengths, generator=torch.Generator().manual_seed(0), **mask)
-    return {"input_values": values, "mask": mask, "labels": torch.randint(100, mask.shape)}
+    values = _padded(rows, shapes, work["seconds"])["input_values"]
+    crops, objective = {"input_values": values}, family(work["start"]).objective
+    if objective == "units":
+        tokens = int(encoder.tokens(torch.tensor([values.shape[1]])))
+        crops["labels"] = torch.randint(work["head"]["units"], (rows, tokens))
+    else:
+        crops["intensity"] = torch.rand(values.shape[:2])
+    return OBJECTIVES[objective](crops, work, torch.Generator().manual_seed(0))
 
 
 def _step(model, batch, schedule):

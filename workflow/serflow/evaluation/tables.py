@@ -70,6 +70,21 @@ def build_table(rows, predictions, utterances, classes, validations=None):
     return table.assign(p_holm=holm(table["p"])).round(4)
 
 
+def masking_notes(summaries):
+    """What pretraining masked, a line for under a table (or none); `summaries`: {name: dicts of every fold with
+    `share` of the frames, and mean intensity `inside` and `outside` masks, None where there is none}."""
+    told = []
+    for name, folds in summaries.items():
+        mean = pd.DataFrame(folds).astype(float).mean()
+        if not np.isnan(mean["share"]):
+            known = not np.isnan(mean["inside"])
+            intensity = (
+                f" (mean intensity {mean['inside']:.2f} inside, {mean['outside']:.2f} outside)" if known else ""
+            )
+            told.append(f"{name} {100 * mean['share']:.1f} %{intensity}")
+    return [f"Frames masked in pretraining: {'; '.join(told)}."] if told else []
+
+
 def to_metrics(table):
     """{system: {UA, WA, macro_F1}}, for metrics.json."""
     return table.set_index("system")[list(METRICS)].to_dict("index")
@@ -81,11 +96,15 @@ def to_markdown(table, notes=()):
     def escape(text):
         return re.sub(r"([\\`*_|~$]|<(?=\S))", r"\\\1", text)
 
-    lines = _cells(table, escape, "**{}**".format)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    body = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
+    body = aligned(_cells(table, escape, "**{}**".format))
     return "\n".join([*body, "", *(f"- {escape(_line(note))}" for note in [*_reading(table), *notes])]) + "\n"
+
+
+def aligned(lines):
+    """Lines of cells, the first being the header -> the lines of a Markdown table."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines = [lines[0], ["-" * width for width in widths], *lines[1:]]
+    return ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
 
 
 def to_latex(table, notes=()):

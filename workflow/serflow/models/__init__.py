@@ -2,33 +2,82 @@
 
 import importlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from serflow.errors import UserError
 
 CLASSIFIER = "serflow_emotion_classifier"  # a fine-tuned system, whose encoder can be taken out
-ENCODERS = {  # config's model_type -> where its class is
-    "hubert": ("serflow.models.hubert", "FrameHubert"),
-    "mel_hubert": ("serflow.models.hubert", "FrameMelHubert"),
+
+
+@dataclass(frozen=True)
+class Family:
+    """Encoders of one kind. `module` of this package with the classes of `encoder` and `pretraining`; the feature it
+    `reads`; `stack`: 10 ms frames a token; the `objective` of its pretraining, one of `serflow.objectives`."""
+
+    module: str
+    encoder: str
+    reads: str
+    stack: int
+    pretraining: str | None = None
+    objective: str | None = None
+
+
+FAMILIES = {  # by the model_type in a checkpoint's config
+    "hubert": Family("hubert", "FrameHubert", "audio", 2, "HubertForMaskedPrediction", "units"),
+    "mel_hubert": Family("hubert", "FrameMelHubert", "fbank", 2, "HubertForMaskedPrediction", "units"),
+    "mockingjay": Family(
+        "mockingjay", "MockingjayModel", "fbank_deltas", 1, "MockingjayForReconstruction", "masked frames"
+    ),
+    "npc": Family("npc", "NpcModel", "fbank_hamming", 1, "NpcForReconstruction", "frames"),
+    "frames": Family("frames", "Frames", "fbank_deltas", 1),
 }
+SCRATCH = {  # scratch:<size> -> model_type; what a size is stands in SIZES of its module
+    **dict.fromkeys(("mel-tiny", "mel-small", "mel-medium"), "mel_hubert"),
+    **dict.fromkeys(("wave-tiny", "wave-small", "wave-medium", "wave-base"), "hubert"),
+    **dict.fromkeys(("mockingjay-small", "mockingjay-base"), "mockingjay"),
+    **dict.fromkeys(("npc-small", "npc-base"), "npc"),
+    "fbank": "frames",
+}
+
+
+def family(start):
+    """The `Family` of the encoder named by `start`: `scratch:<size>`, a folder or a hub id (HuBERT's, unseen)."""
+    if start.startswith("scratch:"):
+        size = start.removeprefix("scratch:")
+        if size not in SCRATCH:
+            raise UserError(f"'{start}' names no size: use one of {', '.join(SCRATCH)}.")
+        return FAMILIES[SCRATCH[size]]
+    if start.startswith(("/", "./", "../", "~")) and not Path(start).is_dir():
+        raise UserError(f"The encoder '{start}' is no folder: give one made by save_pretrained, or a hub id.")
+    if not (Path(start) / "config.json").is_file():
+        return FAMILIES["hubert"]
+    description = _description(Path(start) / "config.json")
+    if description.get("model_type") == CLASSIFIER:
+        description = description["encoder"]
+    return _family_of_type(description.get("model_type"))
+
+
+def _family_of_type(model_type):
+    if model_type not in FAMILIES:
+        raise UserError(f"'{model_type}' is no encoder of serflow: use one of {', '.join(FAMILIES)}.")
+    return FAMILIES[model_type]
+
+
+def _class(kind, name):
+    return getattr(importlib.import_module(f"serflow.models.{kind.module}"), name)
 
 
 def encoder_class(model_type):
     """The encoder class of a `model_type`; UserError for one that serflow does not know."""
-    if model_type not in ENCODERS:
-        raise UserError(f"'{model_type}' is no encoder of serflow: use one of {', '.join(ENCODERS)}.")
-    module, name = ENCODERS[model_type]
-    return getattr(importlib.import_module(module), name)
+    kind = _family_of_type(model_type)
+    return _class(kind, kind.encoder)
 
 
-def input_features(start):
-    """What the encoder named by `start` (`scratch:<size>`, a folder or a hub id) reads: `audio` or `fbank`."""
-    if start.startswith("scratch:"):
-        return "fbank" if start.startswith("scratch:mel-") else "audio"
-    description = Path(start) / "config.json"
-    if description.is_file():
-        return "fbank" if _description(description).get("model_type") == "mel_hubert" else "audio"
-    return "audio"
+def pretraining_class(model_type):
+    """The class that pretrains encoders of a `model_type`."""
+    kind = _family_of_type(model_type)
+    return _class(kind, kind.pretraining)
 
 
 def load_encoder(start, seed=0):
@@ -73,13 +122,9 @@ def _on_hub(name):
 def _from_scratch(size, seed):
     import torch
 
-    from serflow.models.hubert import SIZES
-
-    if size not in SIZES:
-        raise UserError(f"'scratch:{size}' names no size: use one of {', '.join(SIZES)}.")
+    kind = family(f"scratch:{size}")
     torch.manual_seed(seed)
-    config = SIZES[size]()
-    return encoder_class(config.model_type)(config)
+    return _class(kind, kind.encoder)(_class(kind, "SIZES")[size]())
 
 
 def _description(path):

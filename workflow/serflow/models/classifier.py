@@ -13,13 +13,15 @@ from serflow.models.pooling import POOLINGS
 
 class EmotionClassifierConfig(PreTrainedConfig):
     """`encoder`: the encoder's own config as a dict; `pooling`: a key of `POOLINGS`; `layers`: `last` or `weighted`
-    (a learned weighted sum over all layers); `frozen`: `nothing`, `front-end` or `encoder`."""
+    (a learned weighted sum over all layers); `projection`: width of a linear layer before pooling, None for none;
+    `frozen`: `nothing`, `front-end` or `encoder`."""
 
     model_type = CLASSIFIER
 
     encoder: dict | None = None
     pooling: str = "mean"
     layers: str = "last"
+    projection: int | None = None
     frozen: str = "nothing"
     keys_to_ignore_at_inference = ["frame_weights"]
 
@@ -34,7 +36,8 @@ class EmotionOutput(ModelOutput):
 
 
 class EmotionClassifier(PreTrainedModel):
-    """An encoder under a pooled linear head (METHODS 4 downstream, 5.4)."""
+    """An encoder under a pooled linear head (METHODS 5.4). SUPERB's has layers `weighted`, projection 256, pooling
+    `mean` and the encoder frozen (METHODS 4)."""
 
     config_class = EmotionClassifierConfig
     main_input_name = "input_values"
@@ -42,8 +45,10 @@ class EmotionClassifier(PreTrainedModel):
     def __init__(self, config, encoder=None):
         super().__init__(config)
         self.encoder = encoder if encoder is not None else _build(config.encoder)
-        width = self.encoder.config.hidden_size
+        width = config.projection or self.encoder.config.hidden_size
         self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
+        projecting = config.projection is not None
+        self.project = nn.Linear(self.encoder.config.hidden_size, width) if projecting else nn.Identity()
         self.pooling = POOLINGS[config.pooling](width)
         self.classify = nn.Linear(width * self.pooling.factor, config.num_labels)
         self.layer_weights.requires_grad_(config.layers == "weighted")
@@ -52,13 +57,13 @@ class EmotionClassifier(PreTrainedModel):
 
     @classmethod
     def around(cls, encoder, classes, settings, seed):
-        """A new head on `encoder`: `classes` names, `settings` with `pooling, layers, frozen`."""
+        """A new head on `encoder`: `classes` names, `settings` with `pooling, layers, projection, frozen`."""
         torch.manual_seed(seed)
         named = {
             "id2label": dict(enumerate(classes)),
             "label2id": {name: i for i, name in enumerate(classes)},
         }
-        chosen = {key: settings[key] for key in ("pooling", "layers", "frozen")}
+        chosen = {key: settings[key] for key in ("pooling", "layers", "projection", "frozen") if key in settings}
         return cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
 
     def _init_weights(self, module):
@@ -70,7 +75,7 @@ class EmotionClassifier(PreTrainedModel):
     def _freeze(self):
         if self.config.frozen == "encoder":
             self.encoder.requires_grad_(False)
-        elif self.config.frozen == "front-end":
+        elif self.config.frozen == "front-end" and hasattr(self.encoder, "feature_extractor"):
             self.encoder.feature_extractor.requires_grad_(False)
 
     def train(self, mode=True):
@@ -87,7 +92,7 @@ class EmotionClassifier(PreTrainedModel):
             shares = self.layer_weights.softmax(0)
             hidden = sum(share * states for share, states in zip(shares, frames.hidden_states, strict=True))
         valid = torch.arange(hidden.shape[1], device=hidden.device) < frames.lengths[:, None]
-        pooled, weights = self.pooling(hidden, valid)
+        pooled, weights = self.pooling(self.project(hidden), valid)
         logits = self.classify(pooled)
         loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
         return EmotionOutput(loss, logits, weights)

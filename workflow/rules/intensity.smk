@@ -1,0 +1,64 @@
+# Neutral and emotional speech of a fold's training speakers -> how emotional every frame sounds.
+
+
+rule strengths:
+    input:
+        functionals=rules.functionals.output.functionals,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        strengths=f"{RESULTS}/fold-{{fold}}/intensity/strengths.parquet",
+    log:
+        f"{LOGS}/fold-{{fold}}/strengths.log",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        code=code("strengths"),
+    message:
+        "Ranking utterances by strength of emotion (fold {wildcards.fold})"
+    script:
+        "../scripts/strengths.py"
+
+
+rule train_intensity:
+    input:
+        audio=rules.corpus.output.audio,
+        strengths=intensity_strengths,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        model=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/model/model.safetensors",
+        description=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/model/config.json",
+        history=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/model/history.csv",
+    log:
+        f"{LOGS}/fold-{{fold}}/train-intensity-{{intensity}}.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: threads_of_a_fold()
+    params:
+        settings=intensity_settings,
+        code=intensity_training_code,
+    message:
+        "Training intensity {wildcards.intensity} (fold {wildcards.fold})"
+    script:
+        "../scripts/train_intensity.py"
+
+
+rule intensity:
+    input:
+        model=intensity_model,
+        audio=rules.corpus.output.audio,
+    output:
+        frames=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/frames.arrow",
+    log:
+        f"{LOGS}/fold-{{fold}}/intensity-{{intensity}}.log",
+    conda:
+        "../../envs/training.yaml"
+    threads: threads_of_a_fold()
+    params:
+        settings=scoring_settings,
+        code=intensity_code,
+    message:
+        "Scoring frames by intensity {wildcards.intensity} (fold {wildcards.fold})"
+    script:
+        "../scripts/intensity.py"

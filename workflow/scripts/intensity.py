@@ -1,0 +1,19 @@
+"""Score every frame of every utterance by how emotional it sounds."""
+
+from pathlib import Path
+
+from job import job
+from serflow.frames import FrameStore, writing_frames
+from serflow.inference import batch_seconds
+from serflow.intensity import network, score
+from serflow.progress import track
+
+with job(snakemake) as made:
+    method, audio = snakemake.params.settings["method"], FrameStore(snakemake.input.audio)
+    model, smoothing = None, snakemake.params.settings["smoothing"]
+    if snakemake.input.model:
+        model = network(method).from_pretrained(Path(snakemake.input.model).parent, use_safetensors=True)
+    scores = score(method, model, audio, audio.utterances, batch_seconds(), smoothing)
+    with writing_frames(snakemake.output.frames, 0, hop=0.01, made=made) as writer:
+        for utterance, curve in track(scores, len(audio), "utterances"):
+            writer.append(utterance, curve)

@@ -1,0 +1,37 @@
+"""No network at all: features as they are, under the same head as every encoder (SUPERB's fbank baseline)."""
+
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from serflow.models.outputs import EncoderFrames
+
+
+class FramesConfig(PreTrainedConfig):
+    """`hidden_size`: width of the features; there are no layers above them."""
+
+    model_type = "frames"
+    hidden_size: int = 240
+    num_hidden_layers: int = 0
+
+
+class Frames(PreTrainedModel):
+    """An encoder without weights that gives back what it reads."""
+
+    config_class = FramesConfig
+    main_input_name = "input_values"
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.post_init()
+
+    def forward(self, input_values, lengths=None, mask=None, last_layer=None):
+        """`[B, T, D]`, valid frames `[B]` or None (all) -> `EncoderFrames` whose one hidden state is the input."""
+        if lengths is None:
+            lengths = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
+        return EncoderFrames(hidden_states=(input_values,), lengths=lengths, features=input_values)
+
+
+SIZES = {"fbank": FramesConfig}
+
+AutoConfig.register(FramesConfig.model_type, FramesConfig)
+AutoModel.register(FramesConfig, Frames)
