@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[1]
-TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
+EMS, TINY = PROJECT / "config" / "ems.yaml", PROJECT / "tests" / "workflow" / "tiny.yaml"
 
 
 class Checkout:
-    """`folder`: the copy. Its runs use the tiny configuration unless told otherwise."""
+    """`folder`: the copy. Its runs use the tiny configuration of all papers unless told otherwise."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -27,7 +27,8 @@ class Checkout:
         """Snakemake in the background, with `config` laid over `configfile`."""
         extra = self.folder / "extra.yaml"
         extra.write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", configfile, extra, *arguments]
+        files = [*([EMS] if configfile == TINY else []), configfile, extra]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *files, *arguments]
         return subprocess.Popen(
             command,
             cwd=self.folder,

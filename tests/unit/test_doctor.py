@@ -7,7 +7,7 @@ import soundfile
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import PROJECT, TINY
+from tests.conftest import EMS, PROJECT, TINY
 
 from serflow import cli
 from serflow.doctor import _findings, cost, jobs, machine
@@ -47,7 +47,7 @@ def emodb(root, speakers, emotions="WN", texts=("a01", "b02")):
 
 
 def test_a_healthy_demo(project, capsys):
-    assert cli.main(["doctor", "--cores", "2", "--configfile", str(TINY)]) == 0
+    assert cli.main(["doctor", "--cores", "2", "--configfile", str(EMS), str(TINY)]) == 0
     printed = capsys.readouterr().out
     assert "36 utterances of 6 speakers (12 anger, 12 neutral, 12 sadness)" in printed
     assert "a step of pretrain from scratch:mel-tiny" in printed and "a step of finetune" in printed
