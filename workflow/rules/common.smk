@@ -18,8 +18,6 @@ try:
         check_writable(f"{folder}/{config['corpus']['name']}")
     PUBLISHED = published(config["corpus"]["adapter"], config["corpus"]["classes"])  # an unknown adapter too
     configuration.check_intensity(config)
-    for start in config["encoders"].values():
-        family(start)  # a folder that is no checkpoint is told before anything runs
 except UserError as error:
     sys.exit(f"serflow: {error}")
 

@@ -24,7 +24,8 @@ with job(snakemake) as made:
     table = build_table(rows, predictions, tested, sorted(utterances.emotion.unique()), validations)
     maskings = {}
     for path in map(Path, snakemake.input.maskings):
-        maskings.setdefault(path.parent.name, []).append(json.loads(path.read_text(encoding="utf-8")))
+        name = f"{path.parent.name}{' (transductive)' * path.parts[-4].startswith('all')}"
+        maskings.setdefault(name, []).append(json.loads(path.read_text(encoding="utf-8")))
     card = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
     notes = [*sentences(card), *masking_notes(maskings)]
     write_text(snakemake.output.csv, table.to_csv(index=False))

@@ -42,6 +42,8 @@ def complete(config):
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     _check_names(config)
+    for start in config["encoders"].values():
+        family(start)  # a size, or a folder, that is none
     _check_objectives(config)
     _check_folds(config)
     _add_transductive(config)

@@ -13,12 +13,10 @@ OPENED = 8  # audio files that are tried
 def configuration(run):
     """The configuration as Snakemake merges it."""
     from serflow import config
-    from serflow.models import family
 
     run.config = config.complete(_merged(run.configfiles, run.settings))
     config.check_root(run.config)
-    for start in run.config["encoders"].values():
-        family(start)
+    config.check_intensity(run.config)
     corpus, folds = run.config["corpus"], run.config["folds"]
     yield OK, f"corpus {corpus['name']}, {folds['count']} folds, seeds {', '.join(map(str, run.config['seeds']))}"
     yield OK, f"{len(run.config['systems'])} systems, {len(run.config['pretraining'])} pretrainings a fold"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from serflow.evaluation.tables import aligned
+from serflow.evaluation.tables import aligned, written
 
 
 def agreement(curves):
@@ -31,7 +31,7 @@ def to_markdown(table, speakers):
     """The table for people; `speakers`: how many."""
     lines = [["Intensity", "ρ over frames", "ρ a speaker [95 % interval]", "Against the last row"]]
     for row in table.itertuples():
-        against = "-" if np.isnan(row.difference) else f"{row.difference:+.2f}, p = {row.p:.3f}"
+        against = "-" if np.isnan(row.difference) else f"{row.difference:+.2f}, {written(row.p)}"
         interval = f"{row.mean:.2f} [{row.low:.2f}, {row.high:.2f}]"
         lines.append([row.intensity, f"{row.spearman:.2f}", interval, against])
     note = (

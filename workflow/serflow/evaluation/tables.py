@@ -194,13 +194,13 @@ def _signed(difference):
 
 
 def _against(row, baseline):
-    if not row.p_holm < RESOLVED:
-        verdict = "not resolved"
-    elif row.p_holm < 0.001:
-        verdict = "p < .001"
-    else:
-        verdict = "p = " + f"{row.p_holm:.3f}".lstrip("0")
+    verdict = written(row.p_holm) if row.p_holm < RESOLVED else "not resolved"
     return f"{_signed(row.difference)} vs {baseline}, {verdict}"
+
+
+def written(p):
+    """A p value as papers print it."""
+    return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".lstrip("0")
 
 
 def _reading(table):

@@ -1,9 +1,8 @@
 """No network at all: features as they are, under the same head as every encoder (SUPERB's fbank baseline)."""
 
-import torch
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
-from serflow.models.outputs import EncoderFrames
+from serflow.models.outputs import EncoderFrames, valid_frames
 
 
 class FramesConfig(PreTrainedConfig):
@@ -26,8 +25,7 @@ class Frames(PreTrainedModel):
 
     def forward(self, input_values, lengths=None, mask=None, last_layer=None):
         """`[B, T, D]`, valid frames `[B]` or None (all) -> `EncoderFrames` whose one hidden state is the input."""
-        if lengths is None:
-            lengths = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
+        lengths, _ = valid_frames(input_values, lengths)
         return EncoderFrames(hidden_states=(input_values,), lengths=lengths, features=input_values)
 
 

@@ -98,10 +98,6 @@ class MockingjayModel(PreTrainedModel):
         """The encoder of a checkpoint that s3prl saved; UserError, naming `file`, for any other file."""
         return MockingjayForReconstruction.from_s3prl(file).mockingjay
 
-    def tokens(self, lengths):
-        """Tokens that `lengths` frames become: as many."""
-        return lengths
-
     def forward(self, input_values, lengths=None, last_layer=None, wanted=None):
         """Encode `[B, T, C]` frames; returns `EncoderFrames`, its state 0 being what enters layer 1.
 

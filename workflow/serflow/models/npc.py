@@ -111,10 +111,6 @@ class NpcModel(PreTrainedModel):
         """The encoder of a checkpoint that s3prl saved; UserError, naming `file`, for any other file."""
         return NpcForReconstruction.from_s3prl(file).npc
 
-    def tokens(self, lengths):
-        """Tokens that `lengths` frames become: as many."""
-        return lengths
-
     def forward(self, input_values, lengths=None, last_layer=None):
         """Encode `[B, T, C]` frames; returns `EncoderFrames`, its states being those of SUPERB's weighted sum.
 
