@@ -46,7 +46,6 @@ rule all:
     default_target: True
     input:
         every_table(),
-        every_figure(),
 
 
 onsuccess:

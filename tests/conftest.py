@@ -72,7 +72,7 @@ class Checkout:
 
     def tables(self):
         """{path: bytes} of everything that is committed or compared."""
-        files = [*self.folder.glob("results/*/tables/*"), *self.folder.glob("results/*/metrics.json")]
+        files = self.folder.glob("results/*/tables/*")
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
 
 

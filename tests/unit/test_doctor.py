@@ -193,7 +193,7 @@ def test_costs_add_up_over_jobs(project):
             ("frame_features", "features/fbank.arrow"), ("frame_features", "features/mfcc.arrow"),
         ]
     )  # fmt: skip
-    pending = jobs._jobs(summary + "\nresults/demo/metrics.json\t-\tmetrics\t-\tok\tno update\n")
+    pending = jobs._jobs(summary + "\nresults/demo/figures/flea\t-\tfigures\t-\tok\tno update\n")
     assert Counter(pending) == {
         ("pretrain", "first"): 2, ("embed", "generic"): 1, ("finetune", "hubert-mean"): 1,
         ("frame_features", "fbank"): 1, ("frame_features", "mfcc"): 1,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serflow import config
+from serflow import config, lineage
 from serflow.errors import UserError
 from serflow.provenance import code_digest, listing_digest
 
@@ -81,8 +81,8 @@ def test_defaults_reach_every_entry():
     complete = config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()))
     assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
     assert complete["systems"]["hubert-mean"]["pooling"] == "mean"
-    assert config.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"]
-    assert config.hears_labels(complete, "emotion") and not config.hears_labels(complete, "generic")
+    assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"]
+    assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
 
 
 def demo(**changes):

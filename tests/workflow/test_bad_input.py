@@ -138,7 +138,7 @@ def test_a_checkpoint_that_is_none(checkout, tmp_path):
 
 def test_demo_options(checkout):
     options = {"corpus": {"options": {"speaker": 3}}}
-    assert "corpus.options has no 'speaker'" in refused(checkout, target="results/demo/raw/labels.csv", **options)
+    assert "corpus.options has no 'speaker'" in refused(checkout, target="results/demo/raw", **options)
 
 
 def test_a_layer_that_the_encoder_lacks(checkout):

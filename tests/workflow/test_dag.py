@@ -9,7 +9,7 @@ import pytest
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "functionals"}
 LEARNED = {"embed", "cluster", "pretrain", "finetune"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
-EVALUATION = {"table", "metrics", "figures", "all"}
+EVALUATION = {"table", "figures", "all"}
 
 
 @contextlib.contextmanager
@@ -33,10 +33,10 @@ def test_a_run_from_nothing_ends_in_tables_and_figures(finished):
     assert table.UA[0] == pytest.approx(1 / 3, abs=1e-4)
     assert (table.utterances == 36).all() and (table.speakers == 6).all()
     assert (table.UA_low <= table.UA).all() and (table.UA_high >= table.UA).all()
-    metrics = json.loads((results / "metrics.json").read_text())
-    assert metrics["flea"]["majority"]["UA"] == table.UA[0]
+    metrics = json.loads((results / "tables" / "flea.json").read_text())
+    assert metrics["majority"]["UA"] == table.UA[0]
     for name in ("majority-confusion.png", "hubert-mean-training.svg", "hubert-mean-confusion.svg"):
-        assert (results / "figures" / name).stat().st_size > 1000
+        assert (results / "figures" / "flea" / name).stat().st_size > 1000
     assert not list(project.folder.rglob("*.partial-*")) and not list(project.folder.rglob("*checkpoint*"))
     assert "results/demo/tables" in printed and "results/demo/figures" in printed
     assert "finetune hubert-mean fold 1 seed 0: done in" in printed

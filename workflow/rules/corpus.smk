@@ -1,9 +1,12 @@
 # A folder of speech -> checked utterances, their audio in one file, and speaker-disjoint folds.
 
 
+include: "inputs/corpus.smk"
+
+
 rule demo_speech:
     output:
-        labels=f"{RESULTS}/raw/labels.csv",
+        speech=directory(f"{RESULTS}/raw"),
     log:
         f"{LOGS}/demo_speech.log",
     conda:
@@ -19,7 +22,7 @@ rule demo_speech:
 
 rule corpus:
     input:
-        made=rules.demo_speech.output if config["corpus"]["adapter"] == "demo" and config["root"] is None else [],
+        speech=MADE_SPEECH,
     output:
         utterances=f"{RESULTS}/corpus/utterances.parquet",
         quarantine=f"{RESULTS}/corpus/quarantine.csv",

@@ -1,6 +1,9 @@
 # Predictions -> tables, the numbers behind them, and figures.
 
 
+include: "inputs/evaluation.smk"
+
+
 rule table:
     input:
         predictions=table_predictions,
@@ -13,6 +16,7 @@ rule table:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         markdown=report(f"{RESULTS}/tables/{{table}}.md", caption="../report/table.rst", category="Tables"),
         latex=f"{RESULTS}/tables/{{table}}.tex",
+        metrics=f"{RESULTS}/tables/{{table}}.json",
     log:
         f"{LOGS}/tables/{{table}}.log",
     conda:
@@ -26,9 +30,36 @@ rule table:
         "../scripts/table.py"
 
 
+rule figures:
+    input:
+        predictions=table_predictions,
+        histories=table_histories,
+        utterances=rules.corpus.output.utterances,
+    output:
+        figures=report(
+            directory(f"{RESULTS}/figures/{{table}}"),
+            patterns=["{figure}.png"],
+            caption="../report/figures.rst",
+            category="Figures",
+            subcategory="{table}",
+        ),
+    log:
+        f"{LOGS}/figures/{{table}}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        titles=table_titles,
+        code=code("figures"),
+    message:
+        "Drawing confusion matrices and training curves of table {wildcards.table}"
+    script:
+        "../scripts/figures.py"
+
+
 rule intensity_table:
     input:
         frames=every_intensity(),
+        speech=MADE_SPEECH,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
@@ -39,47 +70,10 @@ rule intensity_table:
     conda:
         "../../envs/training.yaml"
     params:
-        truth=TRUTH,
+        truth=f"{MADE_SPEECH or config['root']}/intensity",
         names=INTENSITIES,
         code=code("intensity_table"),
     message:
         "Comparing intensities with the truth"
     script:
         "../scripts/intensity_table.py"
-
-
-rule metrics:
-    input:
-        tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=config["tables"]),
-    output:
-        metrics=f"{RESULTS}/metrics.json",
-    log:
-        f"{LOGS}/metrics.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    params:
-        code=code("metrics"),
-    message:
-        "Collecting metrics"
-    script:
-        "../scripts/metrics.py"
-
-
-rule figures:
-    input:
-        predictions=tabled_predictions(),
-        histories=training_histories(),
-        utterances=rules.corpus.output.utterances,
-    output:
-        figures=report(every_figure(), caption="../report/figures.rst", category="Figures"),
-    log:
-        f"{LOGS}/figures.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    params:
-        titles={name: config["systems"][name]["title"] for name in tabled_systems()},
-        code=code("figures"),
-    message:
-        "Drawing confusion matrices and training curves"
-    script:
-        "../scripts/figures.py"

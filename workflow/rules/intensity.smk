@@ -1,6 +1,9 @@
 # Neutral and emotional speech of a fold's training speakers -> how emotional every frame sounds.
 
 
+include: "inputs/intensity.smk"
+
+
 rule strengths:
     input:
         functionals=rules.functionals.output.functionals,

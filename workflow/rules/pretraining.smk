@@ -1,6 +1,9 @@
 # What a pool may hear -> an encoder that guesses units or frames of it.
 
 
+include: "inputs/pretraining.smk"
+
+
 rule pretrain:
     input:
         start=pretraining_start,

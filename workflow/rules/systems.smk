@@ -1,6 +1,9 @@
 # Training speakers of a fold -> a system -> predictions for its test speakers.
 
 
+include: "inputs/systems.smk"
+
+
 rule classical:
     input:
         features=rules.functionals.output.functionals,

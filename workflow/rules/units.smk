@@ -1,6 +1,9 @@
 # Frames of a pool -> k-means -> a unit label for every frame.
 
 
+include: "inputs/units.smk"
+
+
 rule embed:
     input:
         model=embedded_model,

@@ -15,8 +15,8 @@ def told(items):
 
 
 with job(snakemake) as made:
-    settings, made_speech = dict(snakemake.params.settings), snakemake.input.made
-    root = Path(made_speech[0]).parent if made_speech else snakemake.params.root
+    settings, speech = dict(snakemake.params.settings), snakemake.input.speech
+    root = Path(speech or snakemake.params.root)
     name, adapter, options = settings.pop("name"), settings.pop("adapter"), settings.pop("options")
     if adapter == "demo":
         options = {}  # they are for making the speech; reading it takes none

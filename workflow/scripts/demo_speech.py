@@ -15,4 +15,4 @@ with job(snakemake):
         raise UserError(
             f"config: corpus.options has no '{unknown[0]}' for the demo corpus: it takes {', '.join(known)}."
         )
-    synthesise(Path(snakemake.output.labels).parent, **options)
+    synthesise(Path(snakemake.output.speech), **options)

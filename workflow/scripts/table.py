@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import write_text
+from serflow.artifacts import write_json, write_text
 from serflow.evaluation.results import read_predictions
-from serflow.evaluation.tables import build_table, masking_notes, to_latex, to_markdown
+from serflow.evaluation.tables import build_table, masking_notes, to_latex, to_markdown, to_metrics
 from serflow.protocol import sentences
 
 with job(snakemake) as made:
@@ -31,3 +31,4 @@ with job(snakemake) as made:
     write_text(snakemake.output.csv, table.to_csv(index=False))
     write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")
     write_text(snakemake.output.latex, to_latex(table, notes))
+    write_json(snakemake.output.metrics, to_metrics(table))

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from serflow.errors import UserError
+from serflow.lineage import hears_audio, needs, origin
 from serflow.models import family
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -207,15 +208,6 @@ def _add_transductive(config):
             table["rows"] = {variants.get(name, name): variants.get(other, other) for name, other in rows.items()}
 
 
-def head(config, name):
-    """What the head of a pretraining is made with."""
-    entry, start = config["pretraining"][name], origin(config, name)
-    if family(start).objective == "units":
-        return {"units": config["units"][entry["units"]]["k"], "frozen": not start.startswith("scratch:")}
-    weighted = {"weighted": entry["weighted"]} if family(start).objective == "frames" else {}
-    return {"score_branch": entry["score_branch"], **weighted}
-
-
 def check_root(config):
     """UserError unless the corpus' folder is there, and with its table for demo, or the demo will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
@@ -244,38 +236,6 @@ def check_intensity(config):
                 f"config: intensity.{name}.corpus is {entry['corpus']}, but there is no {model}: "
                 f"run snakemake with that corpus' configuration and `-- {model}` first."
             )
-
-
-def needs(config, name):
-    """The encoders, pretrainings and systems that the pretraining or system `name` is built from, directly."""
-    if name in config["pretraining"]:
-        entry = config["pretraining"][name]
-        units = [config["units"][entry["units"]]["frames"]] if entry["units"] else []
-        return [entry["start"], *(source for source in units if source != "mfcc")]
-    return [config["systems"][name]["encoder"]] if "encoder" in config["systems"].get(name, {}) else []
-
-
-def origin(config, name):
-    """The starting point, `scratch:<size>`, folder or hub id, that an encoder, pretraining or system goes back to."""
-    while name not in config["encoders"]:
-        name = (
-            config["pretraining"][name]["start"]
-            if name in config["pretraining"]
-            else config["systems"][name]["encoder"]
-        )
-    return config["encoders"][name]
-
-
-def hears_audio(config, name):
-    """Whether unlabelled audio of the corpus went into the encoder, pretraining or system `name`."""
-    return name in config["pretraining"] or any(hears_audio(config, source) for source in needs(config, name))
-
-
-def hears_labels(config, name):
-    """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
-    intensity = config["intensity"].get(config["pretraining"].get(name, {}).get("intensity"), {"method": "energy"})
-    learned = intensity["method"] != "energy"
-    return name in config["systems"] or learned or any(hears_labels(config, source) for source in needs(config, name))
 
 
 def reference():

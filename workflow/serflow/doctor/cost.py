@@ -1,6 +1,6 @@
 """From what a moment of each kind of job costs to what a run costs."""
 
-from serflow import config as configuration
+from serflow import lineage
 from serflow.audio import RATE
 from serflow.features import HOP, WIDTHS
 
@@ -24,7 +24,7 @@ def _work(config, rule, name, speech):
     if rule == "pretrain":
         entry = config["pretraining"][name]
         kind = {"schedule": entry["schedule"], "seconds": min(speech["mean"], entry["schedule"]["crop_seconds"])}
-        kind |= {"masking": entry["masking"], "head": configuration.head(config, name)}
+        kind |= {"masking": entry["masking"], "head": lineage.head(config, name)}
     elif rule == "finetune":
         entry = config["systems"][name]
         # A batch is padded to its longest utterance.
@@ -39,7 +39,7 @@ def _work(config, rule, name, speech):
         return {"rule": "feature", "feature": name, "seconds": speech["mean"]}
     else:
         return None
-    return {"rule": rule, "start": configuration.origin(config, name), "mean": speech["mean"], **kind}
+    return {"rule": rule, "start": lineage.origin(config, name), "mean": speech["mean"], **kind}
 
 
 def seconds(config, jobs, speech, measured, side):

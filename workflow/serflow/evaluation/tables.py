@@ -86,7 +86,7 @@ def masking_notes(summaries):
 
 
 def to_metrics(table):
-    """{system: {UA, WA, macro_F1}}, for metrics.json."""
+    """{system: {UA, WA, macro_F1}}."""
     return table.set_index("system")[list(METRICS)].to_dict("index")
 
 

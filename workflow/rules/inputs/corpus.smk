@@ -1,0 +1,35 @@
+# What the rules of corpus.smk read and are told.
+
+
+def joined_parts():
+    """The corpora of the adapter `joined`, by name; none for any other."""
+    corpora = config["corpus"]["options"].get("corpora", {}) if config["corpus"]["adapter"] == "joined" else {}
+    return (
+        corpora.values()
+        if isinstance(corpora, dict) and all(isinstance(part, dict) for part in corpora.values())
+        else []
+    )  # what is wrong with them the job tells
+
+
+def adapter_modules():
+    """The modules of the corpus' adapter and of those that it joins."""
+    names = [config["corpus"]["adapter"], *(str(part.get("adapter")) for part in joined_parts())]
+    return [f"serflow.corpora.{name}" for name in names if name in adapters()]
+
+
+def corpus_folders():
+    """The folders whose files are the corpus."""
+    root = config["root"]
+    return [root, *(str(Path(root) / str(part.get("folder"))) for part in joined_parts() if root)]
+
+
+def protocol_settings():
+    """All that decides who heard what, and what is scored."""
+    return {
+        "corpus": CORPUS,
+        "settings": config["folds"],
+        "selection": config["protocol"]["selection"],
+        "seeds": config["seeds"],
+        "published": PUBLISHED,
+        "transductive": [system["title"] for system in config["systems"].values() if system["transductive"]],
+    }

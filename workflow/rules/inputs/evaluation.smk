@@ -1,0 +1,58 @@
+# What the rules of evaluation.smk read and are told.
+
+
+def every_table():
+    """All tables in all their forms, with the numbers that DVC compares, and the figures of each."""
+    tables = expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=config["tables"], form=["csv", "md", "tex", "json"])
+    figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
+    truth = expand(f"{RESULTS}/tables/intensity.{{form}}", form=["csv", "md"]) if IS_DEMO and INTENSITIES else []
+    return [*tables, *figures, *truth]
+
+
+def every_intensity():
+    """The frame scores of every intensity in every fold."""
+    return expand(f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/frames.arrow", fold=FOLDS, intensity=INTENSITIES)
+
+
+def table_predictions(wildcards):
+    """The predictions of every row of a table."""
+    return [path for system in config["tables"][wildcards.table]["rows"] for path in predictions_of(system)]
+
+
+def table_histories(wildcards):
+    """The training curves of every row that has one."""
+    systems = [name for name in config["tables"][wildcards.table]["rows"] if name in TRAINED_SYSTEMS]
+    return [
+        path.replace("predictions.parquet", "history.csv") for system in systems for path in predictions_of(system)
+    ]
+
+
+def table_validations(wildcards):
+    """The predictions for validation speakers, where a column of the table needs them."""
+    if not config["tables"][wildcards.table]["as_published"]:
+        return []
+    return [path.replace("history.csv", "validation.parquet") for path in table_histories(wildcards)]
+
+
+def table_maskings(wildcards):
+    """What was masked in the pretrainings under a table's rows."""
+    systems = [config["systems"][name] for name in config["tables"][wildcards.table]["rows"]]
+    made = [(system["encoder"], system["transductive"]) for system in systems if "encoder" in system]
+    return [
+        model.replace("model.safetensors", "masking.json")
+        for name, transductive in dict.fromkeys(made)
+        if name in config["pretraining"]
+        for fold in FOLDS
+        for model in model_of(name, fold, transductive)
+    ]
+
+
+def table_settings(wildcards):
+    """The table's rows, with their titles."""
+    table = config["tables"][wildcards.table]
+    return {**table, "titles": table_titles(wildcards)}
+
+
+def table_titles(wildcards):
+    """The titles of a table's rows."""
+    return {system: config["systems"][system]["title"] for system in config["tables"][wildcards.table]["rows"]}

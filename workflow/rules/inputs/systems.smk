@@ -1,0 +1,31 @@
+# What the rules of systems.smk read and are told.
+
+
+CLASSICAL_SYSTEMS = [
+    name for name, system in config["systems"].items() if system["method"] in configuration.CLASSICAL
+]
+TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_SYSTEMS]
+
+
+def system_encoder(wildcards):
+    """The pretraining under the classifier, where it is not an encoder of config."""
+    system = config["systems"][wildcards.system]
+    return model_of(system["encoder"], wildcards.fold, system["transductive"])
+
+
+def system_inputs(wildcards):
+    """What the encoder reads."""
+    return features_of(wildcards.system)
+
+
+def system_code(wildcards):
+    """`code` with the encoder's module."""
+    return code_with_encoder("finetune", wildcards.system)
+
+
+def system_settings(wildcards):
+    """The system's entry in config without its title, which changes no number."""
+    entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
+    if wildcards.system in CLASSICAL_SYSTEMS:
+        return {"method": entry["method"]}
+    return {**entry, "selection": config["protocol"]["selection"], **start_of(entry["encoder"])}

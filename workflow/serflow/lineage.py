@@ -1,0 +1,44 @@
+"""What is built from what: encoders, pretrainings and systems of a complete configuration."""
+
+from serflow.models import family
+
+
+def needs(config, name):
+    """The encoders, pretrainings and systems that the pretraining or system `name` is built from, directly."""
+    if name in config["pretraining"]:
+        entry = config["pretraining"][name]
+        units = [config["units"][entry["units"]]["frames"]] if entry["units"] else []
+        return [entry["start"], *(source for source in units if source != "mfcc")]
+    return [config["systems"][name]["encoder"]] if "encoder" in config["systems"].get(name, {}) else []
+
+
+def origin(config, name):
+    """The starting point, `scratch:<size>`, folder or hub id, that an encoder, pretraining or system goes back to."""
+    while name not in config["encoders"]:
+        name = (
+            config["pretraining"][name]["start"]
+            if name in config["pretraining"]
+            else config["systems"][name]["encoder"]
+        )
+    return config["encoders"][name]
+
+
+def head(config, name):
+    """What the head of a pretraining is made with."""
+    entry, start = config["pretraining"][name], origin(config, name)
+    if family(start).objective == "units":
+        return {"units": config["units"][entry["units"]]["k"], "frozen": not start.startswith("scratch:")}
+    weighted = {"weighted": entry["weighted"]} if family(start).objective == "frames" else {}
+    return {"score_branch": entry["score_branch"], **weighted}
+
+
+def hears_audio(config, name):
+    """Whether unlabelled audio of the corpus went into the encoder, pretraining or system `name`."""
+    return name in config["pretraining"] or any(hears_audio(config, source) for source in needs(config, name))
+
+
+def hears_labels(config, name):
+    """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
+    intensity = config["intensity"].get(config["pretraining"].get(name, {}).get("intensity"), {"method": "energy"})
+    learned = intensity["method"] != "energy"
+    return name in config["systems"] or learned or any(hears_labels(config, source) for source in needs(config, name))
