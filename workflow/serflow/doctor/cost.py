@@ -5,10 +5,12 @@ from serflow.audio import RATE
 from serflow.features import HOP, WIDTHS
 
 FEATURE_RULES = ("frame_features", "functionals")
+TRAINING = ("finetune", "pretrain", "train_intensity")
+NETWORK_RULES = (*TRAINING, "embed", "intensity")
 
 
 def work_of(config, jobs, speech):
-    """What is to be measured: a dict for every distinct (encoder, schedule) among `jobs` and every feature.
+    """What is to be measured: a dict for every distinct (network, schedule) among `jobs` and every feature.
 
     `jobs`: (rule, name) of each; `speech`: dict with `classes`, and `mean` and `longest` utterance in seconds.
     """
@@ -17,7 +19,7 @@ def work_of(config, jobs, speech):
         work = _work(config, rule, name, speech)
         if work and work not in works:
             works.append(work)
-    return sorted(works, key=lambda work: ("finetune", "pretrain").index(work["rule"]) if "schedule" in work else 2)
+    return sorted(works, key=lambda work: TRAINING.index(work["rule"]) if "schedule" in work else len(TRAINING))
 
 
 def _work(config, rule, name, speech):
@@ -35,6 +37,13 @@ def _work(config, rule, name, speech):
         }
     elif rule == "embed":
         name, kind = config["units"][name]["frames"], {"seconds": speech["mean"]}
+    elif rule in ("train_intensity", "intensity"):
+        entry = config["intensity"][name]
+        if entry["method"] == "energy" or entry["corpus"] is not None:
+            return None
+        kind = {key: entry[key] for key in ("method", "size", "schedule")}
+        kind |= {"seconds": min(speech["longest"], entry["schedule"]["crop_seconds"]), "classes": speech["classes"]}
+        return {"rule": "train_intensity", "mean": speech["mean"], **kind}
     elif rule in FEATURE_RULES:
         return {"rule": "feature", "feature": name, "seconds": speech["mean"]}
     else:
@@ -48,9 +57,9 @@ def seconds(config, jobs, speech, measured, side):
     parts = dict.fromkeys(("training", "evaluating and embedding", "corpus and features", "starting jobs"), 0.0)
     for rule, name in jobs:
         found = _found(config, rule, name, speech, works)
-        share = 1 / side if rule in ("pretrain", "finetune", "embed", "cluster", "classical") else 1.0
-        parts["starting jobs"] += share * (heavy if rule in ("pretrain", "finetune", "embed") else light)
-        if rule in ("pretrain", "finetune"):
+        share = 1 / side if rule in (*NETWORK_RULES, "cluster", "classical", "strengths") else 1.0
+        parts["starting jobs"] += share * (heavy if rule in NETWORK_RULES else light)
+        if rule in TRAINING:
             schedule = found["schedule"]
             reports = schedule["steps"] // schedule["report_steps"]
             parts["training"] += share * schedule["steps"] * found["step"]
@@ -61,6 +70,8 @@ def seconds(config, jobs, speech, measured, side):
             parts["evaluating and embedding"] += share * watched
         elif rule == "embed":
             parts["evaluating and embedding"] += share * found["utterance"] * (speech["utterances"] - speech["test"])
+        elif rule == "intensity" and found:
+            parts["evaluating and embedding"] += share * found["utterance"] * speech["utterances"]
         elif found:
             parts["corpus and features"] += found["utterance"] * speech["utterances"]
         elif rule in speech["reading"]:
@@ -75,7 +86,7 @@ def size(config, jobs, speech, measured, side):
     heard = 1 - speech["test"] / speech["utterances"]
     for rule, name in jobs:
         found = _found(config, rule, name, speech, works)
-        if rule in ("pretrain", "finetune"):
+        if rule in TRAINING:
             total += 4 * found["parameters"]
             checkpoint = max(checkpoint, 3 * 4 * found["parameters"])  # weights and AdamW's two moments
         elif rule == "embed":

@@ -62,7 +62,8 @@ def costs(run):
     for work in measured[0]:
         if work.get("step"):
             step = f"{work['step']:.2f} s in {work['precision']}"
-            yield OK, f"a step of {work['rule']} from {work['start']}: {step}, {work['schedule']['steps']} a job"
+            what = f"{work['rule']} from {work['start']}" if "start" in work else f"intensity {work['method']}"
+            yield OK, f"a step of {what}: {step}, {work['schedule']['steps']} a job"
     run.bytes = cost.size(run.config, run.jobs, run.speech, measured, run.side)
 
 

@@ -80,10 +80,14 @@ def _do(work):
         noise = torch.randn(int(RATE * work["seconds"])).numpy()
         utterance = _second_time(lambda: getattr(features, work["feature"])(noise))
         return {"utterance": utterance, "busy": 2 * utterance, "wall": time.perf_counter() - began}
+    if work["rule"] == "train_intensity":
+        model, batch, one = _intensity(work)
+        found = {"step": _step(model, batch, work["schedule"]), "utterance": _second_time(_forward(model, one))}
+        busy = STEPS * found["step"] + 2 * found["utterance"]
+        return found | _told(model) | {"busy": busy, "wall": time.perf_counter() - began}
     from serflow.features import WIDTHS
     from serflow.inference import batch_seconds
     from serflow.models import family, load_encoder, pretraining_class
-    from serflow.training import _has_bfloat16
 
     encoder = load_encoder(work["start"])
     reads = family(work["start"]).reads
@@ -108,12 +112,32 @@ def _do(work):
         rows = max(1, int(batch_seconds() // work["mean"]))
         utterance = _second_time(_forward(model, _padded(rows, shapes, work["mean"])))
         found["utterance"] = utterance / rows
-    found |= {
-        "precision": "bfloat16" if _has_bfloat16() else "float32",
-        "step": step,
-        "parameters": sum(weights.numel() for weights in model.parameters()),
-    }
+    found |= {"step": step, **_told(model)}
     return found | {"busy": STEPS * step + 2 * utterance, "wall": time.perf_counter() - began}
+
+
+def _told(model):
+    from serflow.training import _has_bfloat16
+
+    parameters = sum(weights.numel() for weights in model.parameters())
+    return {"precision": "bfloat16" if _has_bfloat16() else "float32", "parameters": parameters}
+
+
+def _intensity(work):
+    """The network of an intensity, a batch to train it on, and one utterance."""
+    import torch
+
+    from serflow.audio import RATE
+    from serflow.intensity import network
+    from serflow.intensity.batches import pad
+    from serflow.intensity.spectrogram import spectrogram
+
+    classes = [str(number) for number in range(work["classes"])]
+    model = network(work["method"]).sized(f"{work['method']}-{work['size']}", classes, 0)
+    rows = work["schedule"]["batch_size"] * (2 if work["method"] == "rank-model" else 1)
+    crops, utterance = (torch.randn(int(RATE * work[key])).numpy() for key in ("seconds", "mean"))
+    labels = {"labels": torch.rand(rows), "emotions": torch.arange(rows) % work["classes"]}
+    return model, pad([spectrogram(crops)] * rows) | labels, pad([spectrogram(utterance)])
 
 
 def _padded(rows, shapes, duration):
