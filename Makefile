@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test environment lock
+.PHONY: demo test environment lock tables dvc.yaml commit-artifacts restore verify
 
 demo: $(BIN)/.ready
 	$(BIN)/snakemake --cores all
@@ -11,6 +11,27 @@ test: $(BIN)/.ready
 	$(BIN)/python -m pytest
 
 environment: $(BIN)/.ready
+
+# DVC: config/corpora.yaml says whose tables. Its stages call snakemake, which must be found.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+tables: dvc.yaml
+	dvc repro
+
+dvc.yaml: $(BIN)/.ready
+	serflow plan
+
+# What Snakemake alone has made, on a cluster say, becomes what dvc repro would have made.
+commit-artifacts: $(BIN)/.ready
+	serflow commit
+
+# In a fresh clone: every artifact from the remote, and both tools find nothing to do.
+restore: $(BIN)/.ready
+	serflow restore
+
+# Whether the files of DVC's cache are still what their names say.
+verify: $(BIN)/.ready
+	serflow verify
 
 $(BIN)/.ready: envs/lock.txt envs/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "serflow needs Python 3.11 to 3.13: make PYTHON=<one>")'

@@ -29,6 +29,7 @@ include: "workflow/rules/units.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/systems.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/stages.smk"
 
 
 wildcard_constraints:

@@ -3,14 +3,20 @@
 import argparse
 import sys
 
+from serflow.errors import UserError
+
 
 def main(arguments=None):
     """Run one subcommand; returns its exit code."""
     parser = argparse.ArgumentParser(prog="serflow", description="Compare methods of speech emotion recognition.")
     commands = parser.add_subparsers(required=True, metavar="command")
     _doctor(commands)
+    _versioning(commands)
     options = parser.parse_args(arguments)
-    return options.run(options)
+    try:
+        return options.run(options)
+    except UserError as error:
+        sys.exit(f"serflow: {error}")
 
 
 def _doctor(commands):
@@ -41,6 +47,23 @@ def _doctor(commands):
         help="how many the run may use; a number or all, the default",
     )
     parser.set_defaults(run=_run_doctor)
+
+
+def _versioning(commands):
+    from serflow import versioning
+
+    plan = commands.add_parser(
+        "plan",
+        help="write dvc.yaml and what decides every stage, from the workflow",
+        description="Write results/<corpus>/plan.yaml for every corpus of config/corpora.yaml, and dvc.yaml. With "
+        "names of corpora: write their plans only, and check that dvc.yaml fits them.",
+    )
+    plan.add_argument("corpora", nargs="*", metavar="CORPUS")
+    plan.set_defaults(run=lambda options: versioning.plan(options.corpora))
+    for command in (versioning.commit, versioning.restore, versioning.verify):
+        text = command.__doc__.split(".")[0]
+        parser = commands.add_parser(command.__name__, help=text[0].lower() + text[1:], description=command.__doc__)
+        parser.set_defaults(run=lambda options, command=command: command())
 
 
 def _run_doctor(options):

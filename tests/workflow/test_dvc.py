@@ -1,0 +1,278 @@
+"""DVC over the workflow: a real repository, cache and folder remote, on the demo corpus at its smallest."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+from tests.conftest import PROJECT, Checkout
+
+from serflow.corpora.demo import synthesise
+
+CORPORA = {"mine": {"overlays": ["config/mine.yaml"], "root": "data/mine", "push_audio": True}}
+CONFIG = {
+    "corpus": {"name": "mine"},
+    "encoders": {"hubert": "scratch:mel-tiny", "untrained": None},
+    "units": {"mfcc": {"k": 10}, "generic": {"k": 9, "layer": 1}, "emotion": None},
+    "pretraining": {"emotion": None},
+    "pretraining_schedule": {"steps": 6, "batch_seconds": 8, "report_steps": 3},
+    "finetuning_schedule": {"steps": 6, "batch_size": 4, "report_steps": 3},
+    "systems": dict.fromkeys(["hubert-scratch", "hubert-frame-labels", "hubert-frame-labels-attention"]),
+    "tables": {
+        "flea": None,
+        "small": {"title": "Small", "rows": {"majority": None, "egemaps-svm": "majority", "hubert-mean": "majority"}},
+    },
+}
+BEHIND_UNITS = {"mine-pretraining-generic", "mine-system-hubert-mean", "mine-table-small", "overview"}
+BEHIND_CORPUS = BEHIND_UNITS | {
+    "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-first", "mine-embeddings-generic",
+    "mine-units-generic", "mine-system-majority", "mine-system-egemaps-svm",
+}  # fmt: skip
+SNAKEMAKE = ("snakemake", "--configfile", "config/mine.yaml", "--config", "root=data/mine")
+
+
+class Repository:
+    """A git and DVC repository of the project at `folder`, in which commands run as in an activated environment."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(folder / "workflow"),
+            **{f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+
+    def start(self, *command):
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def call(self, *command, fails=False):
+        process = self.start(*command)
+        printed, _ = process.communicate(timeout=900)
+        assert bool(process.returncode) == fails, printed
+        return printed
+
+    def save(self):
+        self.call("git", "add", "--all")
+        self.call("git", "commit", "--quiet", "--message", "a state")
+
+    def repro(self, *arguments):
+        """The stages that ran."""
+        return set(re.findall(r"Running stage '([\w-]+)'", self.call("dvc", "repro", *arguments)))
+
+    def status(self):
+        """The stages that DVC would run."""
+        return set(json.loads(self.call("dvc", "status", "--json").splitlines()[-1]))
+
+    def is_clean(self):
+        assert "Nothing to be done" in self.call(*SNAKEMAKE, "--dry-run")
+        return self.status() == set()
+
+    def edit(self, path, old, new):
+        text = (self.folder / path).read_text()
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new, 1))
+
+    def change_corpus(self):
+        """One training and test recording says something else."""
+        wav = sorted((self.folder / "data" / "mine" / "wav").iterdir())[0]
+        samples, rate = soundfile.read(wav, dtype="int16")
+        soundfile.write(wav, samples[::-1], rate, subtype="PCM_16")
+
+    def digests(self):
+        """{path: digest} of everything below results that both tools see."""
+        files = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        return {
+            str(path.relative_to(self.folder)): hashlib.md5(path.read_bytes()).hexdigest()  # noqa: S324
+            for path in files
+            if path.name != ".snakemake_timestamp"
+        }
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A repository in which `dvc repro` has made everything from nothing."""
+    folder = Checkout(tmp_path_factory.mktemp("dvc") / "project").folder
+    (folder / ".dvc").mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+        shutil.copy(PROJECT / name, folder / name)
+    synthesise(folder / "data" / "mine", speakers=6, sentences=2, emotions=("neutral", "anger", "sadness"))
+    (folder / "config" / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    (folder / "config" / "corpora.yaml").write_text(yaml.safe_dump(CORPORA))
+    repository = Repository(folder)
+    repository.call("git", "init", "--quiet", "--initial-branch", "main")
+    repository.call("dvc", "remote", "add", "--default", "store", str(folder.with_name("store")))
+    repository.call("serflow", "plan")
+    assert repository.repro() == BEHIND_CORPUS | {"mine-plan"}
+    repository.save()
+    return repository
+
+
+@pytest.fixture
+def repository(first, tmp_path):
+    """A copy of it, to be changed."""
+    return Repository(shutil.copytree(first.folder, tmp_path / "project", symlinks=True))
+
+
+def test_after_dvc_repro_neither_tool_has_anything_to_do(first):
+    assert first.is_clean()
+    assert first.repro() == set()
+    page = (first.folder / "results" / "README.md").read_text()
+    assert "## mine" in page and "### Small" in page and "eGeMAPS + linear SVM" in page
+
+
+def test_a_clone_is_restored_and_neither_tool_has_anything_to_do(first, tmp_path):
+    first.call("dvc", "push")
+    clone = Repository(tmp_path / "clone")
+    first.call("git", "clone", "--quiet", ".", str(clone.folder))
+    shutil.copytree(first.folder / "data", clone.folder / "data")
+    printed = clone.call("serflow", "restore")
+    assert "done in" not in printed and "No longer fitting" not in printed
+    assert clone.is_clean()
+    assert clone.digests() == first.digests()
+    assert clone.call("git", "status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_what_no_longer_fits_is_not_blessed_by_restoring(repository):
+    repository.call("dvc", "push")
+    repository.edit("config/mine.yaml", "k: 9", "k: 7")
+    printed = repository.call("serflow", "restore")
+    assert "mine-plan, mine-units-generic" in printed.split("No longer fitting")[1]
+    planned = repository.call(*SNAKEMAKE, "--dry-run")
+    assert "cluster" in planned and "corpus" not in planned.split("Job stats:")[1].split("Reasons:")[0]
+
+
+def test_speech_goes_to_no_remote_unless_told(repository, tmp_path):
+    (repository.folder / "config" / "corpora.yaml").write_text(
+        yaml.safe_dump({"mine": {key: CORPORA["mine"][key] for key in ("overlays", "root")}})
+    )
+    repository.call("serflow", "plan")
+    assert repository.repro() == {"mine-plan"}
+    repository.call("dvc", "remote", "modify", "store", "url", str(tmp_path / "other"))
+    repository.call("dvc", "push")
+    stored = {path.parent.name + path.name for path in (tmp_path / "other").rglob("*") if path.is_file()}
+    digests = repository.digests()
+    assert digests["results/mine/features/fbank.arrow"] in stored
+    assert digests["results/mine/corpus/audio.arrow"] not in stored
+    repository.save()
+
+    clone = Repository(tmp_path / "clone")
+    repository.call("git", "clone", "--quiet", ".", str(clone.folder))
+    clone.call("dvc", "pull", "--allow-missing")
+    assert {path for path in digests if path not in clone.digests()} == {"results/mine/corpus/audio.arrow"}
+    assert "is no folder" in clone.call("serflow", "restore", fails=True)
+    shutil.copytree(repository.folder / "data", clone.folder / "data")
+    clone.call("serflow", "restore")
+    assert clone.is_clean() and clone.digests() == digests
+
+
+def test_an_experiment_computes_what_the_changed_line_touches(first, repository):
+    printed = repository.call("dvc", "exp", "run", "--name", "fewer", "-S", "config/mine.yaml:units.generic.k=6")
+    ran = set(re.findall(r"Running stage '([\w-]+)'", printed))
+    assert {"mine-plan", "mine-units-generic"} <= ran <= BEHIND_UNITS | {"mine-plan", "mine-units-generic"}
+    assert {"mine-pretraining-generic", "mine-system-hubert-mean"} <= ran
+    assert repository.is_clean()
+    assert "fewer" in repository.call("dvc", "exp", "show", "--csv")
+    changed = repository.call("dvc", "metrics", "diff", "--md")
+    assert "results/mine/fold-0/units/generic/quality.json" in changed
+    assert "units/mfcc" not in changed and "objective" in changed
+    repository.call("dvc", "plots", "diff", "HEAD", "--out", "plots")
+    assert "hubert-mean-confusion.png" in (repository.folder / "plots" / "index.html").read_text()
+    repository.call("git", "restore", ".")
+    repository.call("serflow", "restore")
+    assert repository.is_clean() and repository.digests() == first.digests()
+
+
+def test_a_changed_module_touches_what_uses_it(repository):
+    repository.edit("workflow/serflow/clustering.py", "import numpy", "import math  # noqa\nimport numpy")
+    repository.call("serflow", "plan", "mine")
+    assert repository.status() == {"mine-plan", "mine-units-mfcc", "mine-units-generic"}
+    repository.call("git", "checkout", "--", "workflow")
+    repository.edit("workflow/serflow/evaluation/metrics.py", "import numpy", "import math  # noqa\nimport numpy")
+    assert repository.repro() == {"mine-plan", "mine-table-small"}
+    assert repository.is_clean()
+
+
+def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repository, tmp_path):
+    repository.change_corpus()
+    process = repository.start("dvc", "repro")
+    ran = set()
+    for line in process.stdout:
+        ran |= set(re.findall(r"Running stage '([\w-]+)'", line))
+        if "mine-pretraining-first" in ran and "of 3 steps" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    ran |= repository.repro()
+    assert ran == BEHIND_CORPUS | {"mine-plan"} or ran == BEHIND_CORPUS
+    assert repository.is_clean()
+
+    # Snakemake alone, from nothing: the same bytes, and once committed both are clean too.
+    alone = Repository(shutil.copytree(repository.folder, tmp_path / "alone"))
+    for made in ("results", ".snakemake", "dvc.lock", ".dvc/tmp", ".dvc/cache"):
+        path = alone.folder / made
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert "are to be run" in alone.call("serflow", "commit", fails=True)
+    alone.call(*SNAKEMAKE)
+    alone.call("serflow", "commit")
+    assert alone.is_clean()
+    assert alone.digests() == repository.digests()
+
+
+@pytest.mark.parametrize(("link", "stale"), [("reflink,copy", False), ("hardlink", True), ("symlink", True)])
+def test_links_to_the_cache_would_lock_stale_results(repository, link, stale):
+    """Why `serflow doctor` warns of links: unprotected, an output is newer than its changed input."""
+    repository.call("dvc", "config", "cache.type", link)
+    repository.call("dvc", "checkout", "--relink")
+    before = repository.digests()
+    repository.change_corpus()
+    repository.repro("mine-features")
+    after = repository.digests()
+    audio, fbank = "results/mine/corpus/audio.arrow", "results/mine/features/fbank.arrow"
+    assert before[audio] != after[audio]
+    assert (before[fbank] == after[fbank]) == stale
+
+
+def test_a_damaged_cache_file_is_named(repository):
+    assert repository.call("serflow", "verify") == ""
+    digest = repository.digests()["results/mine/systems/hubert-mean/fold-0/seed-0/model/model.safetensors"]
+    file = repository.folder / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+    mode, content = file.stat().st_mode, bytearray(file.read_bytes())
+    file.chmod(0o644)
+    content[100] ^= 1
+    file.write_bytes(content)
+    file.chmod(mode)
+    printed = repository.call("serflow", "verify", fails=True)
+    assert str(file) in printed and "hubert-mean/fold-0/seed-0/model/model.safetensors" in printed
+
+
+def test_dvc_stops_where_its_stages_no_longer_fit(repository):
+    repository.edit("config/mine.yaml", "hubert-frame-labels: null", "hubert-frame-labels: {title: x, method: svm}")
+    repository.edit(
+        "config/mine.yaml", "egemaps-svm: majority", "egemaps-svm: majority\n      hubert-frame-labels: null"
+    )
+    printed = repository.call("dvc", "repro", fails=True)
+    assert "dvc.yaml does not fit the configuration any more (stage mine-system-hubert-frame-labels)" in printed
+
+
+def test_the_committed_stages_are_those_of_the_workflow(tmp_path):
+    repository = Repository(Checkout(tmp_path / "project").folder)
+    repository.call("serflow", "plan")
+    assert (repository.folder / "dvc.yaml").read_text() == (PROJECT / "dvc.yaml").read_text()

@@ -1,0 +1,114 @@
+"""Versions of results: Snakemake plans and runs, DVC keeps. Neither is told anything that the other could contradict.
+
+dvc.yaml is made from Snakemake's jobs, and so is each corpus' plan, `results/<corpus>/plan.yaml`: what decides a
+stage besides its inputs, which are settings and the digest of its code. DVC compares a plan's entries as parameters.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from serflow.artifacts import write_text
+from serflow.errors import UserError
+from serflow.versioning import cache
+from serflow.versioning.corpora import corpora
+from serflow.versioning.jobs import snakemake, workflow_of
+from serflow.versioning.stages import CONVERTED, artifacts, metrics, overview, plan_file, settings_of, stages_of
+
+HEADER = "# Made by `make dvc.yaml` from the workflow's jobs, for the corpora of config/corpora.yaml: edit those.\n"
+
+
+def plan(names=()):
+    """Write dvc.yaml and the plan of every corpus. With `names` of corpora write their plans, for DVC while it runs.
+
+    UserError when dvc.yaml no longer fits a corpus of `names`: DVC has read it by then.
+    """
+    known, stages, workflows = corpora(), {}, []
+    for name in names or known:
+        if name not in known:
+            raise UserError(f"config/corpora.yaml has no corpus '{name}': add it, or make dvc.yaml without it.")
+        workflows.append(workflow_of(name, known[name]))
+        write_text(plan_file(name), _yaml(settings_of(workflows[-1])))
+        stages |= stages_of(workflows[-1], known[name])
+    if names:
+        _check_fit(names, stages)
+    else:
+        content = {"stages": stages | {"overview": overview(stages)}}
+        content |= {"metrics": metrics(workflows), "artifacts": artifacts(stages)}
+        write_text("dvc.yaml", HEADER + _yaml({key: value for key, value in content.items() if value}))
+
+
+def commit():
+    """Let DVC record what Snakemake alone has made. UserError when something is still to be made."""
+    for name, corpus in corpora().items():
+        pending = workflow_of(name, corpus).pending
+        if pending:
+            command = shlex.join(snakemake(corpus))
+            raise UserError(f"{len(pending)} jobs of {name} are to be run (first {pending[0]}): {command}")
+    plan()
+    _run("serflow.evaluation.overview")
+    _run("dvc", "commit", "--force")
+
+
+def restore():
+    """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
+    if not _runs("dvc", "checkout", "--quiet", stderr=subprocess.DEVNULL):  # not all of it is in the cache
+        _run("dvc", "pull", "--allow-missing")
+    known = corpora()
+    for name, corpus in known.items():
+        if not Path(f"results/{name}/{CONVERTED}").exists():  # speech is kept from remotes
+            _run(*snakemake(corpus), "--", f"{name}-corpus")
+    plan(known)  # as of now: DVC compares what it has recorded with the plan, not with the configuration
+    versioned, changed = _versioned(), _changed()
+    for name, corpus in known.items():
+        targets = workflow_of(name, corpus).targets
+        fitting = [stage for stage in targets if stage in versioned and stage not in changed]
+        if fitting:
+            _run(*snakemake(corpus), "--touch", "--forceall", "--quiet", "all", "--", *fitting)
+    if changed:
+        print(f"No longer fitting, to be made anew by `dvc repro`: {', '.join(sorted(changed))}")
+
+
+def verify():
+    """Compare every file of DVC's cache with the digest in its name. UserError that names the artifacts of others."""
+    damaged = cache.damaged()
+    if damaged:
+        told = "; ".join(f"{file}, which holds {artifact}" for file, artifact in damaged.items())
+        raise UserError(f"DVC's cache is damaged: {told}: delete what is named first, then dvc fetch or dvc commit.")
+
+
+def _check_fit(names, stages):
+    plans = tuple(map(plan_file, names))
+    there = {stage: entry for stage, entry in _versioned().items() if any(file in str(entry) for file in plans)}
+    for stage in sorted(there.keys() | stages.keys()):
+        if there.get(stage) != stages.get(stage):
+            raise UserError(f"dvc.yaml does not fit the configuration any more (stage {stage}): make dvc.yaml")
+
+
+def _versioned():
+    try:
+        return yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
+        raise UserError("dvc.yaml is not there or cannot be read: make dvc.yaml") from error
+
+
+def _changed():
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout).keys()  # noqa: S603
+
+
+def _yaml(content):
+    return yaml.safe_dump(content, sort_keys=False, width=1000)
+
+
+def _run(module, *arguments):
+    if not _runs(module, *arguments):
+        raise UserError(f"{shlex.join([module, *arguments])} failed: what it says above tells why.")
+
+
+def _runs(module, *arguments, **options):
+    return subprocess.run([sys.executable, "-m", module, *arguments], **options).returncode == 0  # noqa: S603

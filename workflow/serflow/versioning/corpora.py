@@ -1,0 +1,38 @@
+"""The corpora that DVC versions."""
+
+from pathlib import Path
+
+import yaml
+
+from serflow.errors import UserError
+
+FILE = Path("config/corpora.yaml")
+KEYS = {"overlays": [], "root": None, "push_audio": False}
+
+
+def corpora():
+    """{corpus: {overlays: configuration files, root: its folder, push_audio: whether remotes get its speech}}."""
+    try:
+        listed = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{FILE} cannot be read ({' '.join(str(error).split())}): mend it.") from error
+    if not isinstance(listed, dict) or not listed:
+        raise UserError(f"{FILE} names no corpus: write a line such as demo: {{overlays: [config/ems.yaml]}}")
+    return {str(name): _checked(name, entry) for name, entry in listed.items()}
+
+
+def _checked(name, entry):
+    entry = {} if entry is None else entry
+    if not isinstance(entry, dict) or not set(entry) <= set(KEYS):
+        raise UserError(f"{FILE}: {name} takes the keys {', '.join(KEYS)}, nothing else: mend it.")
+    entry = KEYS | entry
+    if not isinstance(entry["push_audio"], bool):
+        raise UserError(f"{FILE}: {name}.push_audio is neither true nor false: mend it.")
+    if not isinstance(entry["root"], str | None):
+        raise UserError(f"{FILE}: {name}.root is no folder's name: mend it.")
+    if not isinstance(entry["overlays"], list):
+        raise UserError(f"{FILE}: {name}.overlays is no list of files: mend it.")
+    for file in entry["overlays"]:
+        if not isinstance(file, str) or not Path(file).is_file():
+            raise UserError(f"{FILE}: {name} names the overlay {file}, which is no file: mend it.")
+    return entry

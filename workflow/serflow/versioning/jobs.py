@@ -1,0 +1,77 @@
+"""Snakemake's own view of a corpus: every job of the tables, and the stage that it belongs to."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from serflow.errors import UserError
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """`jobs`, by output; `targets`, {stage: the files that it ends in}; `pending`: rules of jobs that are to run."""
+
+    name: str
+    jobs: list
+    targets: dict
+    pending: list
+
+    def owned(self):
+        """{stage: its jobs}, of the stages that the tables need."""
+        stage_of = {file: stage for stage, files in self.targets.items() for file in files}
+        owned = {stage: [] for stage in self.targets}
+        for job in self.jobs:
+            stages = {stage_of[file] for file in outputs(job) if file in stage_of}
+            if len(stages) != 1:
+                raise RuntimeError(f"{job.output[0]} belongs to the stages {sorted(stages)}: see inputs/stages.smk")
+            owned[stages.pop()].append(job)
+        return {stage: own for stage, own in owned.items() if own}
+
+    def places(self):
+        """{output: what of its job DVC tracks}: the folder, where nothing else stands in it, or every output."""
+        everything = {file for job in self.jobs for file in outputs(job)}
+        places = {}
+        for job in self.jobs:
+            own = outputs(job)
+            folder = os.path.commonpath(own)
+            alone = len(own) > 1 and not any(file.startswith(f"{folder}/") for file in everything - set(own))
+            places |= {file: folder if alone else file for file in own}
+        return places
+
+
+def outputs(job):
+    return list(map(str, job.output))
+
+
+def snakemake(corpus):
+    """The command that makes all tables of a corpus, an entry of `corpora`."""
+    overlays = ["--configfile", *corpus["overlays"]] if corpus["overlays"] else []
+    root = ["--config", f"root={corpus['root']}"] if corpus["root"] else []
+    return ["snakemake", *overlays, *root]
+
+
+def workflow_of(name, corpus):
+    """The `Workflow` of the corpus `name`, an entry of `corpora`."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        loaded = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(
+                configfiles=list(map(Path, corpus["overlays"])),
+                config={"root": corpus["root"]} if corpus["root"] else {},
+            ),
+            snakefile=Path("Snakefile"),
+        )
+        loaded.dag(DAGSettings())
+        # Snakemake prints its graph of jobs and hands it out to nobody: taken from where it prints it.
+        workflow = loaded._workflow
+        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+        workflow._build_dag()
+    stages = [rule for rule in workflow.rules if rule.name.startswith(f"{name}-")]
+    if not stages:
+        raise UserError(f"config/corpora.yaml: the overlays of {name} are of another corpus: give it that name.")
+    jobs = sorted((job for job in workflow.dag.jobs if job.output), key=outputs)
+    pending = [job.rule.name for job in workflow.dag.needrun_jobs() if job.output]
+    return Workflow(name, jobs, {rule.name: list(map(str, rule.input)) for rule in stages}, pending)

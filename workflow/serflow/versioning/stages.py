@@ -1,0 +1,113 @@
+"""From jobs to the entries of dvc.yaml and of a corpus' plan."""
+
+import json
+import re
+import shlex
+from collections import defaultdict
+from pathlib import Path
+
+from serflow.versioning.jobs import outputs, snakemake
+
+CONVERTED = "corpus/audio.arrow"
+SPEECH = ("raw", CONVERTED)  # what of results/<corpus>/ can be listened to
+HERE_ONLY = ("root", "files", "state")  # what jobs are told that is true of one machine
+
+
+def plan_file(name):
+    return f"results/{name}/plan.yaml"
+
+
+def settings_of(workflow):
+    """{stage: {rule: what its jobs are told}}, without what is true of this machine alone."""
+    settings = {}
+    for stage, jobs in workflow.owned().items():
+        told = defaultdict(list)
+        for job in jobs:
+            values = _portable(dict(job.params.items()))
+            if values not in told[job.rule.name]:
+                told[job.rule.name].append(values)
+        settings[stage] = {rule: values[0] if len(values) == 1 else values for rule, values in told.items()}
+    return settings
+
+
+def _portable(values):
+    if isinstance(values, dict):
+        return {key: _portable(value) for key, value in values.items() if key not in HERE_ONLY}
+    return json.loads(json.dumps(values))  # tuples, and Snakemake's own lists, become plain ones
+
+
+def stages_of(workflow, corpus):
+    """The entries of dvc.yaml's `stages` for a corpus: its plan, then what Snakemake makes by it."""
+    name, places = workflow.name, workflow.places()
+    stages = {
+        f"{name}-plan": {
+            "cmd": f"serflow plan {name}",
+            "deps": ["Snakefile", "config", "workflow"],
+            "outs": [{plan_file(name): {"cache": False}}],
+        }
+    }
+    for stage, jobs in workflow.owned().items():
+        made = dict.fromkeys(places[file] for job in jobs for file in outputs(job))
+        read = dict.fromkeys(path for job in jobs for path in _read(job, places))
+        kept = defaultdict(list)
+        for path in made:
+            section, options = _keeping(path.removeprefix(f"results/{name}/"), corpus["push_audio"])
+            kept[section].append({path: options})
+        stages[stage] = {
+            "cmd": shlex.join([*snakemake(corpus), "--", stage]),
+            "params": [{plan_file(name): [stage]}],
+            "deps": [path for path in read if path not in made],
+            **kept,
+        }
+    return {stage: {key: value for key, value in entry.items() if value} for stage, entry in stages.items()}
+
+
+def _read(job, places):
+    """What a job reads: artifacts, and files and folders from outside."""
+    yield from (places.get(file, file) for file in map(str, job.input))
+    if job.params.get("root"):
+        yield job.params.root
+    start = job.params.get("settings", {}).get("start")
+    if start and Path(start).is_dir():
+        yield start
+
+
+def _keeping(path, push_audio):
+    """How DVC keeps an artifact of results/<corpus>/: (section of the stage, options)."""
+    if path.startswith("tables/"):  # in git
+        return "metrics" if path.endswith(".json") else "outs", {"cache": False, "persist": True}
+    kept_here = {"push": False} if path in SPEECH and not push_audio else {}
+    return "plots" if path.startswith("figures/") else "outs", {"persist": True, **kept_here}
+
+
+def _outs(entry):
+    return [path for out in entry.get("outs", []) for path in out]
+
+
+def overview(stages):
+    """The stage that gathers the tables of `stages` on one page."""
+    tables = [path for entry in stages.values() for path in _outs(entry) if path.endswith(".md")]
+    return {
+        "cmd": "python -m serflow.evaluation.overview",
+        "deps": tables,
+        "outs": [{"results/README.md": {"cache": False}}],
+    }
+
+
+def metrics(workflows):
+    """The entry `metrics` of dvc.yaml: numbers that stand among other outputs of a stage."""
+    files = [file for workflow in workflows for job in workflow.jobs for file in outputs(job)]
+    return [file for file in files if Path(file).name in ("quality.json", "masking.json")]
+
+
+def artifacts(stages):
+    """The entry `artifacts` of dvc.yaml: a name for every model folder."""
+    models = {}
+    for stage, entry in stages.items():
+        for path in _outs(entry):
+            place = re.search(r"/(all|(?:all-)?fold-\d+)/ssl/|/systems/[^/]+/(fold-\d+/seed-\d+)$", path)
+            if place:
+                name = f"{stage}-{place[1] or place[2]}".lower()
+                model = path if place[1] else f"{path}/model"
+                models[re.sub(r"[^a-z0-9]", "-", name)] = {"path": model, "type": "model"}
+    return models
