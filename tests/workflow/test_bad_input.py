@@ -99,6 +99,8 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"pretraining": {"random-spans": {"masking": "matched"}}}, "masking needs the key 'intensity' too"),
         ({"intensity": {"energy": {"method": "energie"}}}, "intensity.energy.method is wrong"),
         ({"intensity": {"strengthnet": {"corpus": "esd"}}}, "corpus is esd, but there is no results/esd/fold-0"),
+        ({"intensity": {"strengthnet": {"corpus": "demo"}}}, "whose test speakers the network would have heard"),
+        ({"intensity": {"energy": {"corpus": "esd"}}}, "method energy has no network to take: remove it"),
         (
             {"systems": {"hubert-mean": {"encoder": "genric"}}},
             "'genric', which is not defined: did you mean 'generic'?",

@@ -228,10 +228,19 @@ def intensity_elsewhere(config, name):
 
 
 def check_intensity(config):
-    """UserError unless the networks that intensities take from another corpus are there."""
+    """UserError unless the networks that intensities take from another corpus are there, and are another's."""
     for name, entry in config["intensity"].items():
-        model = entry["corpus"] and intensity_elsewhere(config, name)
-        if model and not Path(model).is_file():
+        if entry["corpus"] is None:
+            continue
+        if entry["method"] == "energy":
+            raise UserError(f"config: intensity.{name}.corpus: method energy has no network to take: remove it.")
+        if entry["corpus"] == config["corpus"]["name"]:  # fold 0 trained on speakers that the other folds test
+            raise UserError(
+                f"config: intensity.{name}.corpus is {entry['corpus']}, this corpus itself, whose test speakers the "
+                "network would have heard: remove it, and every fold trains its own."
+            )
+        model = intensity_elsewhere(config, name)
+        if not Path(model).is_file():
             raise UserError(
                 f"config: intensity.{name}.corpus is {entry['corpus']}, but there is no {model}: "
                 f"run snakemake with that corpus' configuration and `-- {model}` first."
