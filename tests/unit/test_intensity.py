@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -85,6 +86,13 @@ def test_without_both_neutral_and_emotional_speech_one_sentence_says_what_to_do(
 def test_without_a_speaker_who_has_both_nothing_can_be_mixed(audio):
     with pytest.raises(UserError, match="one speaker.*intensity.corpus"):
         MixedBatches(audio, NAMES, ["c" if e == 1 else "d" for e in EMOTIONS], EMOTIONS, 1, SCHEDULE, 0)
+
+
+def test_a_network_that_was_fitted_on_recordings_of_this_corpus_is_refused():
+    own, others = (pd.DataFrame({"sha256": list(names)}) for names in ("abc", "def"))
+    intensity.check_unheard(own, others, "model")
+    with pytest.raises(UserError, match="results/other/model was fitted on 2 recordings of this corpus"):
+        intensity.check_unheard(own, pd.DataFrame({"sha256": list("cadd")}), "results/other/model")
 
 
 @given(st.integers(400, 50_000))

@@ -49,6 +49,7 @@ rule train_intensity:
 
 rule intensity:
     input:
+        unpack(intensity_source),
         model=intensity_model,
         audio=rules.corpus.output.audio,
     output:

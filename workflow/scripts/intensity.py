@@ -2,15 +2,22 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from job import job
+from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import batch_seconds
-from serflow.intensity import network, score
+from serflow.intensity import check_unheard, network, score
 from serflow.progress import track
 
 with job(snakemake) as made:
     method, audio = snakemake.params.settings["method"], FrameStore(snakemake.input.audio)
     model, smoothing = None, snakemake.params.settings["smoothing"]
+    if snakemake.input.get("heard_folds"):
+        elsewhere = pd.read_parquet(snakemake.input.heard_utterances).set_index("utterance")
+        heard, _ = heard_by(pd.read_parquet(snakemake.input.heard_folds), "fold-0")
+        check_unheard(pd.read_parquet(snakemake.input.utterances), elsewhere.loc[heard], snakemake.input.model)
     if snakemake.input.model:
         model = network(method).from_pretrained(Path(snakemake.input.model).parent, use_safetensors=True)
     scores = score(method, model, audio, audio.utterances, batch_seconds(), smoothing)

@@ -38,6 +38,19 @@ def intensity_model(wildcards):
     return configuration.intensity_elsewhere(config, name)
 
 
+def intensity_source(wildcards):
+    """What tells which recordings a network of another corpus heard, and which this corpus has."""
+    corpus = config["intensity"][wildcards.intensity]["corpus"]
+    if corpus is None:
+        return {}
+    folder = f"results/{corpus}/corpus"
+    return {
+        "heard_utterances": f"{folder}/utterances.parquet",
+        "heard_folds": f"{folder}/folds.parquet",
+        "utterances": f"{RESULTS}/corpus/utterances.parquet",
+    }
+
+
 def intensity_frames(name, pool):
     """The scores of an intensity that a pool may use: its fold's; energy is the same in all."""
     fold = fold_of(pool) if pool != "all" else FOLDS[0]

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.special import expit
 
 from serflow.audio import RATE, from_int16
+from serflow.errors import UserError
 from serflow.frames import batches_by_length
 
 METHODS = {  # name -> where its network is; the control has none
@@ -30,6 +31,19 @@ def network(method):
     """The `PreTrainedModel` class of a learned method."""
     module, name = METHODS[method]
     return getattr(importlib.import_module(module), name)
+
+
+def check_unheard(utterances, heard, model):
+    """UserError where a `model` of another corpus was fitted on recordings of this one, which its folds may test.
+
+    `utterances` of this corpus and those that were `heard`: frames with a `sha256` a row.
+    """
+    shared = utterances["sha256"].isin(heard["sha256"])
+    if shared.any():
+        raise UserError(
+            f"{model} was fitted on {shared.sum()} recordings of this corpus, whose test speakers it would know: "
+            "let intensity.corpus name one that shares no speakers, or remove it, and every fold trains its own."
+        )
 
 
 def centres(frames, hop=0.01):
