@@ -76,6 +76,14 @@ def test_matched_masks_where_intensity_is_high(lengths, smooth, seed):
         assert curve[:length][row[:length]].mean() > curve[:length][~row[:length]].mean()
 
 
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(0, 2**40))
+def test_no_clip_is_too_short_to_be_masked(lengths, seed):
+    intensity = curves(lengths, False, seed)
+    assert mockingjay(uniform_spans, lengths, seed=seed).any(1).all()
+    for place in (intense_spans, released_spans):
+        assert mockingjay(place, lengths, intensity, seed=seed).any(1).all()
+
+
 def test_released_code_masks_a_third_of_what_random_masks_on_smooth_intensity():
     lengths = [1000] * 100
     assert 0.13 < mockingjay(uniform_spans, lengths).float().mean() < 0.15

@@ -22,9 +22,10 @@ def random_spans(lengths, span, probability, minimum, generator):
 
 
 def uniform_spans(lengths, span, probability, generator):
-    """MockingJay's masks: `round(probability t / span)` starts without replacement; spans may overlap.
+    """MockingJay's masks: `round(probability t / span)` starts without replacement, at least one; spans may overlap.
 
-    Source: Liu et al. 2020 (arXiv 1910.12638), as s3prl draws it; METHODS 4.
+    Source: Liu et al. 2020 (arXiv 1910.12638), as s3prl draws it (METHODS 4); but s3prl masks nothing in a clip so
+    short that this rounds to 0, and the loss over no frame is not a number.
     """
     return _covered(_drawn(lengths, span, _count(lengths, span, probability), generator), span, lengths)
 
@@ -90,7 +91,7 @@ def _starts(lengths, span):
 
 
 def _count(lengths, span, probability):
-    return torch.round(probability * lengths / span).long()
+    return torch.round(probability * lengths / span).long().clamp(min=1)
 
 
 def _drawn(lengths, span, count, generator):
