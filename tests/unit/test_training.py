@@ -63,6 +63,12 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_training_that_diverged_is_told_and_gives_no_model(tmp_path):
+    schedule = SCHEDULE | {"learning_rate": 1e30, "clip": 1e30}
+    with pytest.raises(UserError, match="diverged.*lower learning_rate"):
+        train(classifier(), Tones(6), tmp_path, schedule, 0, {})
+
+
 def test_a_checkpoint_of_another_configuration_is_not_used(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(classifier(), Tones(17, stop_at=12), tmp_path, SCHEDULE, 0, {"k": 1})

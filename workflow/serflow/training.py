@@ -24,8 +24,8 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
     `measure(predictions) -> dict` every `report_steps`. `selection`: `last` keeps the last step, `validation` the
     step of the best `UA`.
 
-    Returns the history, a frame `step, quantity, value`. The model is trained in place. Raises UserError when a
-    SIGTERM stopped it before its last step; what it had learned by then is kept in `folder`.
+    Returns the history, a frame `step, quantity, value`. The model is trained in place. Raises UserError when it
+    diverged, or when a SIGTERM stopped it before its last step; what it had learned by then is kept in `folder`.
     """
     folder = Path(folder)
     checkpoint = _own_checkpoint(folder, made)
@@ -83,6 +83,8 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
         raise UserError(
             f"Training was stopped at step {trainer.state.global_step} of {len(batches)}: run again to go on."
         )
+    if not all(weights.isfinite().all() for weights in model.parameters()):
+        raise UserError("Training diverged, its weights are no longer numbers: lower learning_rate in its schedule.")
     # accelerate leaves its mixed precision on the model: predictions are to be the saved model's own.
     model.__dict__.pop("forward", None)
     return _history(trainer.state.log_history)
