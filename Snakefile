@@ -40,7 +40,7 @@ wildcard_constraints:
     units=r"[\w-]+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!intensity\b)[\w-]+",
+    table=r"(?!intensity\.)[\w-]+",
 
 
 rule all:

@@ -97,6 +97,8 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ),
         ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for encoder"),
         ({"pretraining": {"random-spans": {"masking": "matched"}}}, "masking needs the key 'intensity' too"),
+        ({"pretraining": {"surroundings": {"intensity": "energy"}}}, "without score_branch or weighted: set one"),
+        ({"tables": {"intensity": {"title": "x", "rows": {"majority": None}}}}, "give yours another name"),
         ({"intensity": {"energy": {"method": "energie"}}}, "intensity.energy.method is wrong"),
         ({"intensity": {"strengthnet": {"corpus": "esd"}}}, "corpus is esd, but there is no results/esd/fold-0"),
         ({"intensity": {"strengthnet": {"corpus": "demo"}}}, "whose test speakers the network would have heard"),

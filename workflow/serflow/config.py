@@ -126,6 +126,8 @@ def _check_names(config):
         if "encoder" not in entry:
             raise UserError(f"config: systems.{name} lacks the key 'encoder': name one of encoders or pretraining.")
         _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
+    if "intensity" in config["tables"]:
+        raise UserError("config: tables.intensity is the table of the demo's intensities: give yours another name.")
     if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
         raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")
     for name, table in config["tables"].items():
@@ -162,6 +164,10 @@ def _check_objectives(config):
                 raise UserError(
                     f"config: pretraining.{name}.{key} needs the key 'intensity' too: name an entry of intensity."
                 )
+        if objective == "frames" and given == {"intensity"}:
+            raise UserError(
+                f"config: pretraining.{name}.intensity changes nothing without score_branch or weighted: set one."
+            )
 
 
 def _named(name, known, where):
