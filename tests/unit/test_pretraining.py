@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from serflow.batches import Inputs, PretrainingBatches
+from serflow.errors import UserError
 from serflow.frames import FrameStore, writing_frames
 from serflow.models import FAMILIES, SCRATCH, family, load_encoder, pretraining_class
 from serflow.models.hubert import HubertForMaskedPrediction
+from serflow.models.mockingjay import MockingjayConfig, MockingjayModel
 from serflow.objectives import OBJECTIVES, masked_units, masking_summary
 from serflow.training import masked_accuracy, train
 
@@ -178,3 +180,9 @@ def test_ten_times_the_corpus_takes_no_more_memory(tmp_path):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] < 1.1 * peaks[0], peaks
+
+
+def test_an_encoder_of_other_features_is_refused(tmp_path):
+    MockingjayModel(MockingjayConfig(input_size=160, hidden_size=24, num_hidden_layers=1)).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="reads 160 bins a frame, and serflow has 240"):
+        load_encoder(str(tmp_path))

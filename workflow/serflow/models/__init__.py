@@ -110,7 +110,14 @@ def load_encoder(start, seed=0):
         raise UserError(
             f"The encoder '{start}' lacks {len(missing)} weights, such as {missing[0]}: give a complete checkpoint."
         )
-    return loaded.encoder if model_type == CLASSIFIER else loaded
+    encoder = loaded.encoder if model_type == CLASSIFIER else loaded
+    bins, ours = (getattr(config, "input_size", None) for config in (encoder.config, type(encoder.config)()))
+    if bins != ours:  # a config's default is what serflow extracts for it
+        raise UserError(
+            f"The encoder '{start}' reads {bins} bins a frame, and serflow has {ours}: give one that "
+            "was pretrained on these."
+        )
+    return encoder
 
 
 def _on_hub(name):
