@@ -1,6 +1,7 @@
-"""MockingJay against s3prl's own model, pretraining loss and checkpoints."""
+"""MockingJay against s3prl's own model, pretraining loss, masks and checkpoints."""
 
 import pickletools
+import random
 import zipfile
 
 import pytest
@@ -13,6 +14,7 @@ from s3prl_reference import (
     MockingjayPretraining,
     MockingjaySizes,
     MockingjayWithHead,
+    mask_batch,
     positions,
     rough,
     save_checkpoint,
@@ -21,6 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel
 
 from serflow.errors import UserError
+from serflow.masking import corrupt, uniform_spans
 from serflow.models import mockingjay
 from serflow.models.mockingjay import SIZES, MockingjayForReconstruction, MockingjayModel
 
@@ -138,6 +141,27 @@ def test_the_score_branch_is_the_released_one(pair):
         expected = (first - frames)[mask].abs().mean() + (second - intensity[..., None])[mask].abs().mean()
         loss = ours(corrupted, frames, mask, hidden, intensity).loss
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("length", [28, 130, 300])
+def test_masks_are_distributed_as_s3prl_draws_them(length):
+    """How many frames are masked, and how often their utterance is zeroed, replaced or left as it is."""
+    count, settings = 3000, {
+        "position_encoding_size": 4, "mask_proportion": 0.15, "mask_consecutive_min": 7, "mask_consecutive_max": 7,
+        "mask_allow_overlap": True, "mask_frequency": 0, "noise_proportion": 0.0,
+    }  # fmt: skip
+    torch.manual_seed(0), random.seed(0)
+    frames, generator = torch.rand(count, length, 2) + 0.1, torch.Generator().manual_seed(0)
+    theirs, _, behind, _, _ = mask_batch((frames.clone(),), settings)
+    mask = uniform_spans(torch.full((count,), length), 7, 0.15, generator)
+    ours = corrupt(frames, mask, generator)
+    expected, drawn = behind[..., 0].double().mean(1), mask.double().mean(1)
+    assert abs(expected.mean() - drawn.mean()) < 0.001 and abs(expected.std() - drawn.std()) < 0.001
+
+    def shares(read):
+        return torch.tensor([(read == 0).any((1, 2)).double().mean(), (read == frames).all(2).all(1).double().mean()])
+
+    torch.testing.assert_close(shares(ours), shares(theirs), atol=0.03, rtol=0)
 
 
 def test_a_saved_folder_gives_the_same_encoder(pair, tmp_path):
