@@ -209,9 +209,11 @@ def test_a_network_learns_which_frames_are_emotional_and_comes_back_from_its_fol
         assert curve[60:90].mean() > curve[10:40].mean() + 0.1
     model.save_pretrained(tmp_path / "model")
     assert json.loads((Path(tmp_path) / "model/config.json").read_text())["id2label"]["1"] == "anger"
-    again = intensity.network("strengthnet").from_pretrained(tmp_path / "model", use_safetensors=True)
+    again = intensity.load("strengthnet", tmp_path / "model")
     found = intensity.scores("strengthnet", again, from_int16(audio["u1"]))
     np.testing.assert_allclose(found, curves["u1"], atol=1e-5)
+    with pytest.raises(UserError, match="holds no network of method rank-model but 'serflow_strengthnet'"):
+        intensity.load("rank-model", tmp_path / "model")
 
 
 @pytest.mark.parametrize("method", intensity.METHODS)

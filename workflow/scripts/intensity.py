@@ -8,7 +8,7 @@ from job import job
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import batch_seconds
-from serflow.intensity import check_unheard, network, score
+from serflow.intensity import check_unheard, load, score
 from serflow.progress import track
 
 with job(snakemake) as made:
@@ -19,7 +19,7 @@ with job(snakemake) as made:
         heard, _ = heard_by(pd.read_parquet(snakemake.input.heard_folds), "fold-0")
         check_unheard(pd.read_parquet(snakemake.input.utterances), elsewhere.loc[heard], snakemake.input.model)
     if snakemake.input.model:
-        model = network(method).from_pretrained(Path(snakemake.input.model).parent, use_safetensors=True)
+        model = load(method, Path(snakemake.input.model).parent)
     scores = score(method, model, audio, audio.utterances, batch_seconds(), smoothing)
     with writing_frames(snakemake.output.frames, 0, hop=0.01, made=made) as writer:
         for utterance, curve in track(scores, len(audio), "utterances"):

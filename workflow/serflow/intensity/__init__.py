@@ -11,6 +11,8 @@ Fitted on the training speakers of a fold alone. Here: what the methods share.
 """
 
 import importlib
+import json
+from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -31,6 +33,17 @@ def network(method):
     """The `PreTrainedModel` class of a learned method."""
     module, name = METHODS[method]
     return getattr(importlib.import_module(module), name)
+
+
+def load(method, folder):
+    """The saved network of a learned `method`; UserError for a folder that holds another."""
+    model = network(method)
+    made = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
+    if made != model.config_class.model_type:
+        raise UserError(
+            f"{folder} holds no network of method {method} but '{made}': name in intensity.method what made it."
+        )
+    return model.from_pretrained(folder, use_safetensors=True)
 
 
 def check_unheard(utterances, heard, model):
