@@ -2,14 +2,20 @@
 
 import time
 
-TARGET = "results/demo/fold-0/ssl/first/model.safetensors"
+import pytest
 
 
-def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout):
-    long = {"pretraining_schedule": {"steps": 400, "checkpoint_steps": 25, "report_steps": 20}}
-    model, checkpoints = checkout.folder / TARGET, checkout.folder / "results/demo/fold-0/ssl/first.checkpoints"
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("first", 400), ("intense-spans", 60), ("intense-surroundings", 60)],  # HuBERT, MockingJay, NPC
+)
+def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout, name, steps):
+    schedule = {"steps": steps, "checkpoint_steps": steps // 16, "report_steps": steps // 20}
+    long = {"pretraining": {name: {"schedule": schedule}}}
+    target = f"results/demo/fold-0/ssl/{name}/model.safetensors"
+    model, checkpoints = checkout.folder / target, checkout.folder / f"results/demo/fold-0/ssl/{name}.checkpoints"
 
-    process = checkout.start("--", TARGET, **long)
+    process = checkout.start("--", target, **long)
     deadline = time.monotonic() + 300
     while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
@@ -18,13 +24,13 @@ def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout):
     assert not model.exists()
 
     assert checkout.run("--unlock", **long)[0] == 0
-    code, printed = checkout.run("--", TARGET, **long)
+    code, printed = checkout.run("--", target, **long)
     assert code == 0, printed
-    assert "pretrain first fold-0: going on from step" in printed
+    assert f"pretrain {name} fold-0: going on from step" in printed
     resumed = model.read_bytes(), (model.parent / "history.csv").read_bytes()
     assert not checkpoints.exists()
 
     model.unlink()
-    code, printed = checkout.run("--", TARGET, **long)
+    code, printed = checkout.run("--", target, **long)
     assert code == 0 and "going on" not in printed
     assert (model.read_bytes(), (model.parent / "history.csv").read_bytes()) == resumed

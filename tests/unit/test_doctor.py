@@ -51,6 +51,7 @@ def test_a_healthy_demo(project, capsys):
     printed = capsys.readouterr().out
     assert "36 utterances of 6 speakers (12 anger, 12 neutral, 12 sadness)" in printed
     assert "a step of pretrain from scratch:mel-tiny" in printed and "a step of finetune" in printed
+    assert "a step of intensity strengthnet" in printed and "a step of intensity rank-model" in printed
     assert "side by side" in printed and "will be written" in printed and "error" not in printed
     assert sorted(path.name for path in project.folder.iterdir() if path.name in ("results", "logs")) == []
     (line,) = [line for line in printed.splitlines() if " jobs: " in line]

@@ -58,6 +58,7 @@ def _with_differences(static):
 
 
 def _normalised(frames):
+    """Mean 0 and deviation 1 over the utterance, dividing by T as METHODS has it; s3prl divides by T - 1."""
     return (frames - frames.mean(0)) / (frames.std(0) + 1e-10)
 
 

@@ -132,7 +132,7 @@ def _intensity(work):
     from serflow.intensity.batches import pad
     from serflow.intensity.spectrogram import spectrogram
 
-    classes = [str(number) for number in range(work["classes"])]
+    classes = ["neutral", *map(str, range(1, work["classes"]))]
     model = network(work["method"]).sized(f"{work['method']}-{work['size']}", classes, 0)
     rows = work["schedule"]["batch_size"] * (2 if work["method"] == "rank-model" else 1)
     crops, utterance = (torch.randn(int(RATE * work[key])).numpy() for key in ("seconds", "mean"))
