@@ -52,8 +52,8 @@ def fit(functionals, emotions, penalty=0.1):
     if "neutral" not in emotions or not others:
         missing = "emotional" if not others else "neutral"
         raise UserError(
-            f"Intensity is learned from neutral and emotional speech, but no {missing} utterances are to fit on: call "
-            "the class neutral in corpus.classes, let intensity.corpus name a corpus that has both, or choose "
+            f"Intensity is learned from neutral and emotional speech, but no {missing} utterances are to fit on: "
+            "call the class neutral in corpus.classes, let intensity.corpus name a corpus that has both, or choose "
             "intensity.method energy."
         )
     mean, deviation = functionals.mean(0), functionals.std(0)
