@@ -28,14 +28,15 @@ class Workflow:
         return {stage: own for stage, own in owned.items() if own}
 
     def places(self):
-        """{output: what of its job DVC tracks}: the folder, where nothing else stands in it, or every output."""
+        """{output: what of its job DVC tracks}: the folder of the job's own name, if any, or the file."""
         everything = {file for job in self.jobs for file in outputs(job)}
         places = {}
         for job in self.jobs:
             own = outputs(job)
-            folder = os.path.commonpath(own)
-            alone = len(own) > 1 and not any(file.startswith(f"{folder}/") for file in everything - set(own))
-            places |= {file: folder if alone else file for file in own}
+            folder, named = os.path.commonpath(own), os.path.commonpath(map(str, job.rule.output))
+            shared = any(f"{{{wildcard}" not in named for wildcard in job.wildcards_dict)
+            shared = shared or any(file.startswith(f"{folder}/") for file in everything - set(own))
+            places |= {file: file if shared or len(own) == 1 else folder for file in own}
         return places
 
 
