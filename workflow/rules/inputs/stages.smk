@@ -31,7 +31,9 @@ def features_read():
 def stages():
     """{stage: the files that it ends in}, for every corpus-wide step and every named part of the configuration."""
     intensity = f"{RESULTS}/fold-{{fold}}/intensity"
-    corpus_files = [f"{RESULTS}/corpus/{name}" for name in ("utterances.parquet", "folds.parquet", "protocol.json")]
+    corpus_files = [
+        f"{RESULTS}/corpus/{name}" for name in ("audio.arrow", "utterances.parquet", "folds.parquet", "protocol.json")
+    ]
     made = {
         "corpus": [MADE_SPEECH, *corpus_files] if MADE_SPEECH else corpus_files,
         "features": features_read(),

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import gaussian_filter1d
 
 from serflow.artifacts import replacing
 from serflow.errors import UserError
@@ -127,6 +126,8 @@ def intensity(rng, position):
 
 def utter(seed, speaker_index, sentence_index, emotion):
     """One utterance: samples int16 `[160 T]` and the true intensity `[T]`, one value each 10 ms."""
+    from scipy.ndimage import gaussian_filter1d  # planning a run imports this module, and has no use for it
+
     code = list(EMOTIONS).index(emotion)
     rng = np.random.default_rng([seed, UTTERANCE, speaker_index, sentence_index, code])
     style = np.random.default_rng([seed, STYLE, speaker_index, code]).standard_normal(8)

@@ -17,7 +17,16 @@ from serflow.errors import UserError
 from serflow.versioning import cache
 from serflow.versioning.corpora import corpora
 from serflow.versioning.jobs import snakemake, workflow_of
-from serflow.versioning.stages import CONVERTED, artifacts, metrics, overview, plan_file, settings_of, stages_of
+from serflow.versioning.stages import (
+    CONVERTED,
+    artifacts,
+    metrics,
+    overview,
+    plan_file,
+    settings_of,
+    stages_of,
+    with_what_stands_behind,
+)
 
 HEADER = "# Made by `make dvc.yaml` from the workflow's jobs, for the corpora of config/corpora.yaml: edit those.\n"
 
@@ -62,8 +71,10 @@ def restore():
     for name, corpus in known.items():
         if not Path(f"results/{name}/{CONVERTED}").exists():  # speech is kept from remotes
             _run(*snakemake(corpus), "--", f"{name}-corpus")
+            _runs("dvc", "commit", "--quiet", f"{name}-corpus", stdin=subprocess.DEVNULL)  # if it is what it was
     plan(known)  # as of now: DVC compares what it has recorded with the plan, not with the configuration
-    versioned, changed = _versioned(), _changed()
+    versioned = _versioned()
+    changed = with_what_stands_behind(_changed(), versioned)
     for name, corpus in known.items():
         targets = workflow_of(name, corpus).targets
         fitting = [stage for stage in targets if stage in versioned and stage not in changed]

@@ -80,8 +80,19 @@ def _keeping(path, push_audio):
     return "plots" if path.startswith("figures/") else "outs", {"persist": True, **kept_here}
 
 
+def with_what_stands_behind(changed, stages):
+    """The stages `changed` and all that read what they make, however indirectly; `stages` as in dvc.yaml."""
+    reached = set(changed)
+    while True:
+        made = {path for stage in reached & set(stages) for path in _outs(stages[stage])}
+        readers = {stage for stage, entry in stages.items() if made & set(entry.get("deps", []))}
+        if readers <= reached:
+            return reached
+        reached |= readers
+
+
 def _outs(entry):
-    return [path for out in entry.get("outs", []) for path in out]
+    return [path for section in ("outs", "plots", "metrics") for out in entry.get(section, []) for path in out]
 
 
 def overview(stages):
