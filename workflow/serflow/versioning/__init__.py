@@ -53,7 +53,8 @@ def plan(names=()):
 
 def commit():
     """Let DVC record what Snakemake alone has made. UserError when something is still to be made."""
-    for name, corpus in corpora().items():
+    known = corpora()
+    for name, corpus in known.items():
         pending = workflow_of(name, corpus).pending
         if pending:
             command = shlex.join(snakemake(corpus))
@@ -61,6 +62,7 @@ def commit():
     plan()
     _run("serflow.evaluation.overview")
     _run("dvc", "commit", "--force")
+    _take_as_made(known, _versioned())  # in committing, DVC wrote some of it anew
 
 
 def restore():
@@ -75,11 +77,7 @@ def restore():
     plan(known)  # as of now: DVC compares what it has recorded with the plan, not with the configuration
     versioned = _versioned()
     changed = with_what_stands_behind(_changed(), versioned)
-    for name, corpus in known.items():
-        targets = workflow_of(name, corpus).targets
-        fitting = [stage for stage in targets if stage in versioned and stage not in changed]
-        if fitting:
-            _run(*snakemake(corpus), "--touch", "--forceall", "--quiet", "all", "--", *fitting)
+    _take_as_made(known, versioned.keys() - changed)
     if changed:
         print(f"No longer fitting, to be made anew by `dvc repro`: {', '.join(sorted(changed))}")
 
@@ -90,6 +88,14 @@ def verify():
     if damaged:
         told = "; ".join(f"{file}, which holds {artifact}" for file, artifact in damaged.items())
         raise UserError(f"DVC's cache is damaged: {told}: delete what is named first, then dvc fetch or dvc commit.")
+
+
+def _take_as_made(known, stages):
+    """Let Snakemake take what `stages` made as made just now, by the present configuration and code."""
+    for name, corpus in known.items():
+        own = [stage for stage in workflow_of(name, corpus).targets if stage in stages]
+        if own:
+            _run(*snakemake(corpus), "--touch", "--forceall", "--quiet", "all", "--", *own)
 
 
 def _check_fit(names, stages):
