@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -216,8 +217,9 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
     ran = set()
     for line in process.stdout:
         ran |= set(re.findall(r"Running stage '([\w-]+)'", line))
-        if "mine-pretraining-first" in ran and "of 3 steps" in line:
+        if "mine-pretraining-first" in ran and "Provided cores" in line:
             break
+    time.sleep(2)  # both its jobs have begun
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode != 0
