@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,13 @@ def test_links_to_the_cache_would_lock_stale_results(repository, link, stale):
     audio, fbank = "results/mine/corpus/audio.arrow", "results/mine/features/fbank.arrow"
     assert before[audio] != after[audio]
     assert (before[fbank] == after[fbank]) == stale
+
+
+def test_a_half_written_artifact_is_not_committed(repository):
+    half = b64encode(b"results/mine/fold-0/units/generic/labels.arrow").decode()
+    (repository.folder / ".snakemake" / "incomplete").mkdir(exist_ok=True)
+    (repository.folder / ".snakemake" / "incomplete" / half).touch()  # as Snakemake marks it while its job runs
+    assert "are to be run" in repository.call("serflow", "commit", fails=True)
 
 
 def test_a_damaged_cache_file_is_named(repository):

@@ -65,10 +65,10 @@ def workflow_of(name, corpus):
             ),
             snakefile=Path("Snakefile"),
         )
-        loaded.dag(DAGSettings())
+        loaded.dag(DAGSettings(force_incomplete=True))  # half-written outputs are pending
         # Snakemake prints its graph of jobs and hands it out to nobody: taken from where it prints it.
         workflow = loaded._workflow
-        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+        workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
         workflow._build_dag()
     stages = [rule for rule in workflow.rules if rule.name.startswith(f"{name}-")]
     if not stages:
