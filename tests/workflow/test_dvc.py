@@ -287,6 +287,17 @@ def test_dvc_stops_where_its_stages_no_longer_fit(repository):
     assert "dvc.yaml does not fit the configuration any more (stage mine-system-hubert-frame-labels)" in printed
 
 
+def test_a_corpus_plan_reads_its_overlays_wherever_they_lie(repository):
+    (repository.folder / "config" / "mine.yaml").rename(repository.folder / "mine.yaml")
+    corpora = {"mine": CORPORA["mine"] | {"overlays": ["mine.yaml"]}}
+    (repository.folder / "config" / "corpora.yaml").write_text(yaml.safe_dump(corpora))
+    repository.call("serflow", "plan")
+    repository.call("dvc", "commit", "--force")
+    assert repository.status() == set()
+    repository.edit("mine.yaml", "k: 9", "k: 7")
+    assert repository.status() == {"mine-plan"}
+
+
 def test_the_committed_stages_are_those_of_the_workflow(tmp_path):
     repository = Repository(Checkout(tmp_path / "project").folder)
     repository.call("serflow", "plan")

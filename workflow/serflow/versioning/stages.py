@@ -42,7 +42,7 @@ def stages_of(workflow, corpus):
     stages = {
         f"{name}-plan": {
             "cmd": f"serflow plan {name}",
-            "deps": ["Snakefile", "config", "workflow"],
+            "deps": ["Snakefile", "config", "workflow", *_elsewhere(corpus["overlays"])],
             "outs": [{plan_file(name): {"cache": False}}],
         }
     }
@@ -60,6 +60,10 @@ def stages_of(workflow, corpus):
             **kept,
         }
     return {stage: {key: value for key, value in entry.items() if value} for stage, entry in stages.items()}
+
+
+def _elsewhere(overlays):
+    return [file for file in overlays if Path(file).parts[0] != "config"]
 
 
 def _read(job, places):
