@@ -298,6 +298,16 @@ def test_a_corpus_plan_reads_its_overlays_wherever_they_lie(repository):
     assert repository.status() == {"mine-plan"}
 
 
+def test_an_encoder_that_lies_in_a_folder_named_checkpoints_is_seen(repository):
+    shutil.copytree(repository.folder / "results/mine/fold-0/ssl/first", repository.folder / "data/checkpoints/first")
+    repository.edit("config/mine.yaml", "hubert: scratch:mel-tiny", "hubert: data/checkpoints/first")
+    repository.call("serflow", "plan")
+    repository.call("dvc", "commit", "--force")
+    assert repository.status() == set()
+    repository.edit("data/checkpoints/first/config.json", "{", "{ ")
+    assert repository.status() == {"mine-pretraining-first"}
+
+
 def test_the_committed_stages_are_those_of_the_workflow(tmp_path):
     repository = Repository(Checkout(tmp_path / "project").folder)
     repository.call("serflow", "plan")
