@@ -308,6 +308,17 @@ def test_an_encoder_that_lies_in_a_folder_named_checkpoints_is_seen(repository):
     assert repository.status() == {"mine-pretraining-first"}
 
 
+@pytest.mark.parametrize(("listed", "named"), [("mine", "mine-two"), ("mine.1", "mine.1")])
+def test_a_name_that_would_mix_up_corpora_is_refused(tmp_path, listed, named):
+    repository = Repository(Checkout(tmp_path / "project").folder)
+    (repository.folder / "config" / "two.yaml").write_text(f"corpus: {{name: {named}}}")
+    (repository.folder / "config" / "corpora.yaml").write_text(
+        yaml.safe_dump({listed: {"overlays": ["config/two.yaml"]}})
+    )
+    printed = repository.call("serflow", "plan", fails=True)
+    assert printed.startswith("serflow: config/corpora.yaml") and "name" in printed
+
+
 def test_the_committed_stages_are_those_of_the_workflow(tmp_path):
     repository = Repository(Checkout(tmp_path / "project").folder)
     repository.call("serflow", "plan")

@@ -71,7 +71,7 @@ def workflow_of(name, corpus):
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
         workflow._build_dag()
     stages = [rule for rule in workflow.rules if rule.name.startswith(f"{name}-")]
-    if not stages:
+    if f"{name}-corpus" not in {rule.name for rule in stages}:  # demo- begins demo-two-corpus as well
         raise UserError(f"config/corpora.yaml: the overlays of {name} are of another corpus: give it that name.")
     jobs = sorted((job for job in workflow.dag.jobs if job.output), key=outputs)
     pending = [job.rule.name for job in workflow.dag.needrun_jobs() if job.output]
