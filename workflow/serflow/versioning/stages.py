@@ -31,9 +31,11 @@ def settings_of(workflow):
 
 
 def _portable(values):
-    if isinstance(values, dict):
-        return {key: _portable(value) for key, value in values.items() if key not in HERE_ONLY}
-    return json.loads(json.dumps(values))  # tuples, and Snakemake's own lists, become plain ones
+    told = json.loads(json.dumps(values))  # tuples, and Snakemake's own lists, become plain ones
+    for place in (told, told.get("settings", {})):  # no deeper, where the user's own names stand
+        for key in HERE_ONLY:
+            place.pop(key, None)
+    return told
 
 
 def stages_of(workflow, corpus):
