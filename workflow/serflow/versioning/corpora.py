@@ -23,7 +23,7 @@ def corpora():
 
 def _checked(name, entry):
     if "." in str(name):
-        raise UserError(f"{FILE}: {name} has a dot, which DVC takes for a key in a key: give the corpus another name.")
+        raise UserError(f"{FILE}: {name} has a dot, which DVC takes for a key in a key: name it otherwise.")
     entry = {} if entry is None else entry
     if not isinstance(entry, dict) or not set(entry) <= set(KEYS):
         raise UserError(f"{FILE}: {name} takes the keys {', '.join(KEYS)}, nothing else: mend it.")
