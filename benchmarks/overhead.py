@@ -39,7 +39,7 @@ def main():
         jobs = [json.loads(record.read_text()) for record in (clone / ".snakemake" / "metadata").iterdir()]
         stages = len(yaml.safe_load((clone / "dvc.lock").read_text())["stages"])
     busy = union((job["starttime"], job["endtime"]) for job in jobs)
-    print(f"{len({job['starttime'] for job in jobs})} jobs in {stages} stages")
+    print(f"{len({str(job['log']) for job in jobs})} jobs in {stages} stages")
     print(f"dvc repro: {whole:.1f} s; some job running: {busy:.1f} s; overhead {100 * (whole / busy - 1):.1f} %")
 
 
