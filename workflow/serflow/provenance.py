@@ -75,7 +75,6 @@ def _meaning(file):
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-@cache
 def _tree(file):
     try:
         return ast.parse(file.read_bytes())

@@ -67,7 +67,11 @@ def commit():
 
 def restore():
     """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
+    if not Path("dvc.lock").is_file():
+        raise UserError("There is no dvc.lock, so nothing was recorded here: make tables")
     if not _runs("dvc", "checkout", "--quiet", stderr=subprocess.DEVNULL):  # not all of it is in the cache
+        if not _told("remote", "list").strip():
+            raise UserError("DVC's cache lacks some and no remote is named: dvc remote add --default store <place>")
         _run("dvc", "pull", "--allow-missing")
     known = corpora()
     for name, corpus in known.items():
@@ -109,13 +113,19 @@ def _check_fit(names, stages):
 def _versioned():
     try:
         return yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UserError("dvc.yaml is not there or cannot be read: make dvc.yaml") from error
 
 
 def _changed():
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout).keys()  # noqa: S603
+    return json.loads(_told("status", "--json")).keys()
+
+
+def _told(*arguments):
+    ended = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)  # noqa: S603
+    if ended.returncode:
+        raise UserError(f"dvc {shlex.join(arguments)} failed: {' '.join(ended.stderr.split())[:400]}")
+    return ended.stdout
 
 
 def _yaml(content):

@@ -32,9 +32,19 @@ def _checked(name, entry):
         raise UserError(f"{FILE}: {name}.push_audio is neither true nor false: mend it.")
     if not isinstance(entry["root"], str | None):
         raise UserError(f"{FILE}: {name}.root is no folder's name: mend it.")
+    if entry["root"] and not _plain(entry["root"]):
+        raise UserError(f"{FILE}: {name}.root is {entry['root']}, which YAML takes for no text: name it otherwise.")
     if not isinstance(entry["overlays"], list):
         raise UserError(f"{FILE}: {name}.overlays is no list of files: mend it.")
     for file in entry["overlays"]:
         if not isinstance(file, str) or not Path(file).is_file():
             raise UserError(f"{FILE}: {name} names the overlay {file}, which is no file: mend it.")
     return entry
+
+
+def _plain(root):
+    """Whether Snakemake will read `--config root=<root>` as it stands here."""
+    try:
+        return yaml.safe_load(root) == root
+    except yaml.YAMLError:
+        return False

@@ -71,11 +71,18 @@ def _elsewhere(overlays):
 def _read(job, places):
     """What a job reads: artifacts, and files and folders from outside."""
     yield from (places.get(file, file) for file in map(str, job.input))
-    if job.params.get("root"):
-        yield job.params.root
+    yield from folders_of(**dict(job.params.items()))
     start = job.params.get("settings", {}).get("start")
     if start and Path(start).is_dir():
         yield start
+
+
+def folders_of(root=None, settings=None, **_):
+    """The folders of speech that a job with these parameters reads."""
+    if not root:
+        return []
+    parts = settings["options"]["corpora"].values() if settings["adapter"] == "joined" else [{"folder": "."}]
+    return [str(Path(root, part["folder"])) for part in parts]
 
 
 def _keeping(path, push_audio):
@@ -106,7 +113,7 @@ def overview(stages):
     tables = [path for entry in stages.values() for path in _outs(entry) if path.endswith(".md")]
     return {
         "cmd": "python -m serflow.evaluation.overview",
-        "deps": tables,
+        "deps": ["workflow/serflow/evaluation/overview.py", *tables],
         "outs": [{"results/README.md": {"cache": False}}],
     }
 
