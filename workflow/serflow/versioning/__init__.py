@@ -36,6 +36,11 @@ def plan(names=()):
 
     UserError when dvc.yaml no longer fits a corpus of `names`: DVC has read it by then.
     """
+    _planned(names)
+
+
+def _planned(names=()):
+    """`plan`, and the `Workflow` of each corpus."""
     known, stages, workflows = corpora(), {}, []
     for name in names or known:
         if name not in known:
@@ -49,17 +54,16 @@ def plan(names=()):
         content = {"stages": stages | {"overview": overview(stages)}}
         content |= {"metrics": metrics(workflows), "artifacts": artifacts(stages)}
         write_text("dvc.yaml", HEADER + _yaml({key: value for key, value in content.items() if value}))
+    return workflows
 
 
 def commit():
     """Let DVC record what Snakemake alone has made. UserError when something is still to be made."""
     known = corpora()
-    for name, corpus in known.items():
-        pending = workflow_of(name, corpus).pending
-        if pending:
-            command = shlex.join(snakemake(corpus))
-            raise UserError(f"{len(pending)} jobs of {name} are to be run (first {pending[0]}): {command}")
-    plan()
+    for workflow in _planned():
+        if workflow.pending:
+            told = f"{len(workflow.pending)} jobs of {workflow.name} are to be run (first {workflow.pending[0]})"
+            raise UserError(f"{told}: {shlex.join(snakemake(known[workflow.name]))}")
     _run("serflow.evaluation.overview")
     _run("dvc", "commit", "--force")
     _take_as_made(known, _versioned())  # in committing, DVC wrote some of it anew
@@ -88,7 +92,7 @@ def restore():
 
 def verify():
     """Compare every file of DVC's cache with the digest in its name. UserError that names the artifacts of others."""
-    damaged = cache.damaged()
+    damaged = cache.damaged(Path(_told("cache", "dir").strip()))
     if damaged:
         told = "; ".join(f"{file}, which holds {artifact}" for file, artifact in damaged.items())
         raise UserError(f"DVC's cache is damaged: {told}: delete what is named first, then dvc fetch or dvc commit.")
@@ -97,17 +101,21 @@ def verify():
 def _take_as_made(known, stages):
     """Let Snakemake take what `stages` made as made just now, by the present configuration and code."""
     for name, corpus in known.items():
-        own = [stage for stage in workflow_of(name, corpus).targets if stage in stages]
+        own = [stage for stage in _versioned_of(name) if stage in stages and stage != f"{name}-plan"]
         if own:
             _run(*snakemake(corpus), "--touch", "--forceall", "--quiet", "all", "--", *own)
 
 
 def _check_fit(names, stages):
-    plans = tuple(map(plan_file, names))
-    there = {stage: entry for stage, entry in _versioned().items() if any(file in str(entry) for file in plans)}
+    there = {stage: entry for name in names for stage, entry in _versioned_of(name).items()}
     for stage in sorted(there.keys() | stages.keys()):
         if there.get(stage) != stages.get(stage):
             raise UserError(f"dvc.yaml does not fit the configuration any more (stage {stage}): make dvc.yaml")
+
+
+def _versioned_of(name):
+    """The stages of one corpus: those that make or read its plan."""
+    return {stage: entry for stage, entry in _versioned().items() if plan_file(name) in str(entry)}
 
 
 def _versioned():

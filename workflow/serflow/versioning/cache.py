@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -11,10 +9,8 @@ import yaml
 from serflow.progress import track
 
 
-def damaged():
-    """{cache file: the artifact that it holds, as far as dvc.lock tells} of files whose MD5 is not their name."""
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    folder = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())  # noqa: S603
+def damaged(folder):
+    """{cache file below `folder`: what it holds, as far as dvc.lock tells} of files whose MD5 is not their name."""
     files = sorted((folder / "files" / "md5").glob("??/*"))
     wrong = [file for file in track(files, len(files), "checking cache") if not _is_its_name(file)]
     artifacts = _artifacts(folder) if wrong else {}
