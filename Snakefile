@@ -2,6 +2,7 @@
 # where and how wide it runs in profiles/, and `snakemake -n` says what it would do.
 import os
 import sys
+import threading
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -51,3 +52,6 @@ rule all:
 
 onsuccess:
     print(f"Tables: {RESULTS}/tables/   Figures: {RESULTS}/figures/")
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()  # Snakemake's limit of jobs a second, which would hold the end of every run for that second

@@ -151,7 +151,7 @@ def test_code_digest_follows_imports_and_ignores_remarks(tmp_path):
     def digest(text, *modules):
         script = tmp_path / "script.py"
         script.write_text(text)
-        provenance._reached.cache_clear(), provenance._meaning.cache_clear()
+        provenance._read.cache_clear()
         return code_digest(script, *modules)
 
     plain = digest("def f():\n    return 1\n")
@@ -159,9 +159,13 @@ def test_code_digest_follows_imports_and_ignores_remarks(tmp_path):
     assert digest("def f():\n    return 2\n") != plain
     assert digest("def f():\n    return 1\n", "serflow.masking") != plain
     inside = digest("def f():\n    from serflow import batches\n")
-    reached = {path.name for path in provenance._reached(tmp_path / "script.py")}
+    reached = {path.name for path in provenance._read(tmp_path / "script.py")[1]}
     assert reached == {"__init__.py", "batches.py"}
     assert inside != digest("def f():\n    from serflow import frames\n")
+    known = digest(
+        "async def f(x: int = 1, *, y=None) -> str:\n    return f'{x!r:>4}' if (z := x) else lambda: [z, *y]"
+    )
+    assert known == "a7c45fd3549c485065fc0bd914d68c41c28d681de6d1a5a93f106164cb48ded4"  # in every Python
 
 
 def test_listing_digest_sees_a_changed_file(tmp_path):

@@ -55,7 +55,7 @@ def _versioning(commands):
     plan = commands.add_parser(
         "plan",
         help="write dvc.yaml and what decides every stage, from the workflow",
-        description="Write results/<corpus>/plan.yaml for every corpus of config/corpora.yaml, and dvc.yaml. With "
+        description="Write results/<corpus>/plan.json for every corpus of config/corpora.yaml, and dvc.yaml. With "
         "names of corpora: write their plans only, and check that dvc.yaml fits them.",
     )
     plan.add_argument("corpora", nargs="*", metavar="CORPUS")

@@ -23,8 +23,8 @@ def code_digest(script, *modules):
         file = waiting.pop()
         if file and file not in files:
             files.add(file)
-            waiting += _reached(file)
-    lines = (f"{file.name} {_meaning(file)}\n" for file in sorted(files))
+            waiting += _read(file)[1]
+    lines = (f"{file.name} {_read(file)[0]}\n" for file in sorted(files))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -45,16 +45,39 @@ def _status(path):
 
 
 @cache
-def _reached(file):
-    """The files of serflow that `file` imports directly, and the packages they stand in."""
-    names = set()
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+def _read(file):
+    """The digest of what `file` means, and the files of serflow that it imports, with the packages they stand in."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise UserError(f"{file} has a syntax error in line {error.lineno}: mend it.") from error
+    meaning, names = [], set()
+    _walk(tree, meaning, names)
     packages = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
-    return [path for path in map(_file, packages) if path]
+    reached = [path for path in map(_file, packages) if path]
+    return hashlib.sha256(" ".join(meaning).encode()).hexdigest(), reached
+
+
+def _walk(node, meaning, names):
+    """Append to `meaning` what a syntax tree says, alike in every Python (`ast.dump` is not), imports to `names`."""
+    if isinstance(node, ast.AST):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:]
+        meaning.append(type(node).__name__)
+        for field, value in ast.iter_fields(node):
+            if field != "ctx" and value not in (None, []):
+                meaning.append(field)
+                _walk(value, meaning, names)
+    elif isinstance(node, list):
+        meaning.append(str(len(node)))
+        for inner in node:
+            _walk(inner, meaning, names)
+    else:
+        meaning.append(repr(node))
 
 
 def _file(module):
@@ -64,19 +87,3 @@ def _file(module):
         return None
     path = LIBRARY.joinpath(*rest)
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
-
-
-@cache
-def _meaning(file):
-    tree = _tree(file)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _tree(file):
-    try:
-        return ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        raise UserError(f"{file} has a syntax error in line {error.lineno}: mend it.") from error

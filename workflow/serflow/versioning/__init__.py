@@ -1,7 +1,8 @@
 """Versions of results: Snakemake plans and runs, DVC keeps. Neither is told anything that the other could contradict.
 
-dvc.yaml is made from Snakemake's jobs, and so is each corpus' plan, `results/<corpus>/plan.yaml`: what decides a
-stage besides its inputs, which are settings and the digest of its code. DVC compares a plan's entries as parameters.
+dvc.yaml is made from Snakemake's jobs, and so is each corpus' plan, `results/<corpus>/plan.json`: what decides a
+stage besides its inputs, which are settings and the digest of its code. DVC compares a plan's entries as parameters;
+it reads the plan several times a stage, and JSON at once.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from serflow.artifacts import write_text
+from serflow.artifacts import write_json, write_text
 from serflow.errors import UserError
 from serflow.versioning import cache
 from serflow.versioning.corpora import corpora
@@ -46,14 +47,15 @@ def _planned(names=()):
         if name not in known:
             raise UserError(f"config/corpora.yaml has no corpus '{name}': add it, or make dvc.yaml without it.")
         workflows.append(workflow_of(name, known[name]))
-        write_text(plan_file(name), _yaml(settings_of(workflows[-1])))
+        write_json(plan_file(name), settings_of(workflows[-1]))
         stages |= stages_of(workflows[-1], known[name])
     if names:
         _check_fit(names, stages)
     else:
         content = {"stages": stages | {"overview": overview(stages)}}
         content |= {"metrics": metrics(workflows), "artifacts": artifacts(stages)}
-        write_text("dvc.yaml", HEADER + _yaml({key: value for key, value in content.items() if value}))
+        content = {key: value for key, value in content.items() if value}
+        write_text("dvc.yaml", HEADER + yaml.safe_dump(content, sort_keys=False, width=1000))
     return workflows
 
 
@@ -134,10 +136,6 @@ def _told(*arguments):
     if ended.returncode:
         raise UserError(f"dvc {shlex.join(arguments)} failed: {' '.join(ended.stderr.split())[:400]}")
     return ended.stdout
-
-
-def _yaml(content):
-    return yaml.safe_dump(content, sort_keys=False, width=1000)
 
 
 def _run(module, *arguments):

@@ -14,7 +14,7 @@ HERE_ONLY = ("root", "files", "state")  # what jobs are told that is true of one
 
 
 def plan_file(name):
-    return f"results/{name}/plan.yaml"
+    return f"results/{name}/plan.json"
 
 
 def settings_of(workflow):
