@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serflow import config, lineage
 from serflow.errors import UserError
@@ -86,6 +88,30 @@ def test_defaults_reach_every_entry():
     assert complete["systems"]["hubert-mean"]["pooling"] == "mean"
     assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"]
     assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
+
+
+PARTS = st.lists(st.tuples(st.booleans(), st.integers(0, 99), st.integers(0, 99)), max_size=12)
+
+
+@given(parts=PARTS)
+def test_what_is_trained_in_one_turn_needs_nothing_of_a_later_one(parts):
+    complete = {"encoders": {"e": "scratch:mel-tiny"}, "units": {}, "pretraining": {}, "systems": {}}
+    names = ["e"]
+    for number, (is_system, first, second) in enumerate(parts):
+        name, source, heard = f"p{number}", names[first % len(names)], names[second % len(names)]
+        if is_system:
+            complete["systems"][name] = {"encoder": source}
+        else:
+            complete["units"][name] = {"frames": heard}
+            complete["pretraining"][name] = {"start": source, "units": name}
+        names.append(name)
+
+    def order(name):
+        systems, pretrainings = lineage.turn(complete, name)
+        return systems, name in complete["systems"], pretrainings
+
+    for name in names[1:]:
+        assert all(order(source) < order(name) for source in lineage.needs(complete, name) if source != "e")
 
 
 def demo(**changes):

@@ -4,7 +4,7 @@ import pytest
 
 from serflow.errors import UserError
 from serflow.versioning.corpora import corpora
-from serflow.versioning.stages import _portable, folders_of, with_what_stands_behind
+from serflow.versioning.stages import _portable, _watched, artifacts, with_what_stands_behind
 
 
 def test_names_that_the_user_chose_are_no_facts_of_this_machine():
@@ -13,19 +13,33 @@ def test_names_that_the_user_chose_are_no_facts_of_this_machine():
     assert _portable(told) == {"settings": joined, "code": "c"}
 
 
-def test_the_folders_of_joined_corpora_are_told_one_by_one():
-    parts = {"options": {"corpora": {"one": {"folder": "a"}, "two": {"folder": "/b"}}}, "adapter": "joined"}
-    assert folders_of("data", parts) == ["data/a", "/b"]
-    assert folders_of("data/x", {"adapter": "emodb", "options": {}}, code="c") == ["data/x"]
-    assert folders_of(settings={"k": 5}) == []
+def test_a_link_that_dvc_does_not_enter_is_refused(tmp_path):
+    (tmp_path / "corpus" / "wav").mkdir(parents=True)
+    (tmp_path / "corpus" / "a.wav").symlink_to(tmp_path / "a.wav")
+    (tmp_path / "link").symlink_to(tmp_path / "corpus")
+    assert _watched(str(tmp_path / "link")) == str(tmp_path / "link")
+    (tmp_path / "corpus" / "wav" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(UserError, match=r"corpus/wav/more is a link, .* put the folder itself there\.$"):
+        _watched(str(tmp_path / "corpus"))
+
+
+def test_a_model_has_a_name_of_its_own():
+    outs = [{f"results/c/{path}": {}} for path in ("systems/a-b/fold-0/seed-0", "fold-0/intensity/n/model", "raw")]
+    assert artifacts({"c-systems": {"outs": outs}}) == {
+        "c-systems-a-b-fold-0-seed-0": {"path": "results/c/systems/a-b/fold-0/seed-0/model", "type": "model"},
+        "c-fold-0-intensity-n-model": {"path": "results/c/fold-0/intensity/n/model", "type": "model"},
+    }
+    with pytest.raises(UserError, match="c-systems-a-b-fold-0-seed-0"):
+        artifacts({"c-systems": {"outs": [*outs, {"results/c/systems/a_b/fold-0/seed-0": {}}]}})
 
 
 def test_what_stands_behind_a_change_is_reached_however_far():
     stages = {
         "a": {"outs": [{"x": {}}]},
         "b": {"deps": ["x"], "plots": [{"y": {}}]},
-        "c": {"deps": ["y"]},
-        "d": {"deps": ["z"]},
+        "c": {"deps": ["y/model.safetensors"]},
+        "d": {"deps": ["yz", "z"]},
     }
     assert with_what_stands_behind({"a"}, stages) == {"a", "b", "c"}
 

@@ -33,10 +33,10 @@ CONFIG = {
         "small": {"title": "Small", "rows": {"majority": None, "egemaps-svm": "majority", "hubert-mean": "majority"}},
     },
 }
-BEHIND_UNITS = {"mine-pretraining-generic", "mine-system-hubert-mean", "mine-table-small", "overview"}
+BEHIND_UNITS = {"mine-pretraining-hubert-2", "mine-systems-hubert", "mine-tables", "overview"}
 BEHIND_CORPUS = BEHIND_UNITS | {
-    "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-first", "mine-embeddings-generic",
-    "mine-units-generic", "mine-system-majority", "mine-system-egemaps-svm",
+    "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-hubert", "mine-embeddings-generic",
+    "mine-units-generic", "mine-systems-classical",
 }  # fmt: skip
 SNAKEMAKE = ("snakemake", "--configfile", "config/mine.yaml", "--config", "root=data/mine")
 
@@ -74,9 +74,14 @@ class Repository:
         self.call("git", "add", "--all")
         self.call("git", "commit", "--quiet", "--message", "a state")
 
+    def make(self, target, fails=False):
+        return self.call(
+            "make", "--old-file", ".venv/.ready", target, fails=fails
+        )  # the environment is the tests' own
+
     def repro(self, *arguments):
         """The stages that ran."""
-        return set(re.findall(r"Running stage '([\w-]+)'", self.call("dvc", "repro", *arguments)))
+        return stages_run(self.call("dvc", "repro", *arguments))
 
     def status(self):
         """The stages that DVC would run."""
@@ -107,12 +112,16 @@ class Repository:
         }
 
 
+def stages_run(printed):
+    return set(re.findall(r"Running stage '([\w-]+)'", printed))
+
+
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     """A repository in which `dvc repro` has made everything from nothing."""
     folder = Checkout(tmp_path_factory.mktemp("dvc") / "project").folder
     (folder / ".dvc").mkdir()
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Makefile"):
         shutil.copy(PROJECT / name, folder / name)
     synthesise(folder / "data" / "mine", speakers=6, sentences=2, emotions=("neutral", "anger", "sadness"))
     (folder / "config" / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
@@ -120,8 +129,7 @@ def first(tmp_path_factory):
     repository = Repository(folder)
     repository.call("git", "init", "--quiet", "--initial-branch", "main")
     repository.call("dvc", "remote", "add", "--default", "store", str(folder.with_name("store")))
-    repository.call("serflow", "plan")
-    assert repository.repro() == BEHIND_CORPUS | {"mine-plan"}
+    assert stages_run(repository.make("tables")) == BEHIND_CORPUS | {"mine-plan"}
     repository.save()
     return repository
 
@@ -144,7 +152,7 @@ def test_a_clone_is_restored_and_neither_tool_has_anything_to_do(first, tmp_path
     clone = Repository(tmp_path / "clone")
     first.call("git", "clone", "--quiet", ".", str(clone.folder))
     shutil.copytree(first.folder / "data", clone.folder / "data")
-    printed = clone.call("serflow", "restore")
+    printed = clone.make("restore")
     assert "done in" not in printed and "No longer fitting" not in printed
     assert clone.is_clean()
     assert clone.digests() == first.digests()
@@ -187,9 +195,9 @@ def test_speech_goes_to_no_remote_unless_told(repository, tmp_path):
 
 def test_an_experiment_computes_what_the_changed_line_touches(first, repository):
     printed = repository.call("dvc", "exp", "run", "--name", "fewer", "-S", "config/mine.yaml:units.generic.k=6")
-    ran = set(re.findall(r"Running stage '([\w-]+)'", printed))
+    ran = stages_run(printed)
     assert {"mine-plan", "mine-units-generic"} <= ran <= BEHIND_UNITS | {"mine-plan", "mine-units-generic"}
-    assert {"mine-pretraining-generic", "mine-system-hubert-mean"} <= ran
+    assert {"mine-pretraining-hubert-2", "mine-systems-hubert"} <= ran
     assert repository.is_clean()
     assert "fewer" in repository.call("dvc", "exp", "show", "--csv")
     changed = repository.call("dvc", "metrics", "diff", "--md")
@@ -208,7 +216,7 @@ def test_a_changed_module_touches_what_uses_it(repository):
     assert repository.status() == {"mine-plan", "mine-units-mfcc", "mine-units-generic"}
     repository.call("git", "checkout", "--", "workflow")
     repository.edit("workflow/serflow/evaluation/metrics.py", "import numpy", "import math  # noqa\nimport numpy")
-    assert repository.repro() == {"mine-plan", "mine-table-small"}
+    assert repository.repro() == {"mine-plan", "mine-tables"}
     assert repository.is_clean()
 
 
@@ -217,8 +225,8 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
     process = repository.start("dvc", "repro")
     ran = set()
     for line in process.stdout:
-        ran |= set(re.findall(r"Running stage '([\w-]+)'", line))
-        if "mine-pretraining-first" in ran and "Provided cores" in line:
+        ran |= stages_run(line)
+        if "mine-pretraining-hubert" in ran and "Provided cores" in line:
             break
     time.sleep(2)  # both its jobs have begun
     os.killpg(process.pid, signal.SIGINT)
@@ -233,9 +241,9 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
     for made in ("results", ".snakemake", "dvc.lock", ".dvc/tmp", ".dvc/cache"):
         path = alone.folder / made
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert "are to be run" in alone.call("serflow", "commit", fails=True)
+    assert "are to be run" in alone.make("commit-artifacts", fails=True)
     alone.call(*SNAKEMAKE)
-    alone.call("serflow", "commit")
+    alone.make("commit-artifacts")
     assert alone.is_clean()
     assert alone.digests() == repository.digests()
 
@@ -262,16 +270,20 @@ def test_a_half_written_artifact_is_not_committed(repository):
 
 
 def test_a_damaged_cache_file_is_named(repository):
-    assert repository.call("serflow", "verify") == ""
+    assert "DVC's cache" not in repository.make("verify")
     digest = repository.digests()["results/mine/systems/hubert-mean/fold-0/seed-0/model/model.safetensors"]
-    file = repository.folder / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+    cache = repository.folder / ".dvc" / "cache" / "files" / "md5"
+    file = cache / digest[:2] / digest[2:]
     mode, content = file.stat().st_mode, bytearray(file.read_bytes())
     file.chmod(0o644)
     content[100] ^= 1
     file.write_bytes(content)
     file.chmod(mode)
-    printed = repository.call("serflow", "verify", fails=True)
-    assert str(file) in printed and "hubert-mean/fold-0/seed-0/model/model.safetensors" in printed
+    lost = repository.digests()["results/mine/features/fbank.arrow"]
+    (cache / lost[:2] / lost[2:]).unlink()
+    printed = repository.make("verify", fails=True)
+    assert f"{file}, which holds results/mine/systems/hubert-mean/fold-0/seed-0/model/model.safetensors" in printed
+    assert "results/mine/features/fbank.arrow is missing" in printed
 
 
 def test_dvc_stops_where_its_stages_no_longer_fit(repository):
@@ -284,7 +296,7 @@ def test_dvc_stops_where_its_stages_no_longer_fit(repository):
         "config/mine.yaml", "egemaps-svm: majority", "egemaps-svm: majority\n      hubert-frame-labels: null"
     )
     printed = repository.call("dvc", "repro", fails=True)
-    assert "dvc.yaml does not fit the configuration any more (stage mine-system-hubert-frame-labels)" in printed
+    assert "dvc.yaml does not fit the configuration any more (stage mine-systems-hubert)" in printed
 
 
 def test_a_corpus_plan_reads_its_overlays_wherever_they_lie(repository):
@@ -305,7 +317,7 @@ def test_an_encoder_that_lies_in_a_folder_named_checkpoints_is_seen(repository):
     repository.call("dvc", "commit", "--force")
     assert repository.status() == set()
     repository.edit("data/checkpoints/first/config.json", "{", "{ ")
-    assert repository.status() == {"mine-pretraining-first"}
+    assert repository.status() == {"mine-pretraining-hubert"}
 
 
 @pytest.mark.parametrize(("listed", "named"), [("mine", "mine-two"), ("mine.1", "mine.1")])

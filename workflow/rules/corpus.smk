@@ -34,6 +34,7 @@ rule corpus:
     params:
         root=config["root"],
         settings=config["corpus"],
+        folders=corpus_folders(),
         files=[listing_digest(folder) for folder in corpus_folders()],
         code=code("corpus", *adapter_modules()),
     message:

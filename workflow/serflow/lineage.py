@@ -23,6 +23,18 @@ def origin(config, name):
     return config["encoders"][name]
 
 
+def turn(config, name):
+    """(how many systems, how many pretrainings since the last of them) the pretraining or system `name` goes back to,
+    at most. No pretraining or system needs another whose turn comes later, whatever their families.
+    """
+    under = [(*turn(config, source), source) for source in needs(config, name) if source not in config["encoders"]]
+    if name in config["systems"]:
+        turns = ((systems + (source in config["systems"]), 0) for systems, _, source in under)
+    else:
+        turns = ((n + 1, 0) if source in config["systems"] else (n, since + 1) for n, since, source in under)
+    return max(turns, default=(0, 0))
+
+
 def head(config, name):
     """What the head of a pretraining is made with."""
     entry, start = config["pretraining"][name], origin(config, name)

@@ -20,7 +20,9 @@ def adapter_modules():
 def corpus_folders():
     """The folders whose files are the corpus."""
     root = config["root"]
-    return [root, *(str(Path(root) / str(part.get("folder"))) for part in joined_parts() if root)]
+    if root is None:
+        return []
+    return [str(Path(root) / str(part.get("folder"))) for part in joined_parts()] or [root]
 
 
 def protocol_settings():

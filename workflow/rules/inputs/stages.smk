@@ -28,32 +28,49 @@ def features_read():
     return sorted({path for path in read if path.startswith(f"{RESULTS}/features/")})
 
 
+def in_turns(kind, names):
+    """{stage: the pretrainings or systems made in it}, of `names`: a stage for each family of encoders, and one more
+    for each turn that it takes, as FLEA pretrains, fine-tunes, and pretrains again."""
+    stages = {}
+    for module in dict.fromkeys(family_of(name).module for name in names):
+        own = {name: lineage.turn(config, name) for name in names if family_of(name).module == module}
+        for number, turn in enumerate(sorted(set(own.values())), 1):
+            stage = f"{kind}-{module}-{number}" if number > 1 else f"{kind}-{module}"
+            stages[stage] = [name for name in own if own[name] == turn]
+    return stages
+
+
+def intensity_files():
+    """Strengths, networks and scores of every fold."""
+    learned = [name for name, entry in config["intensity"].items() if entry["method"] != "energy"]
+    own = [name for name in learned if config["intensity"][name]["corpus"] is None]
+    ranked = any(config["intensity"][name]["method"] == "strengthnet" for name in own)
+    files = [
+        *["strengths.parquet"] * ranked,
+        *(f"{name}/model/model.safetensors" for name in own),
+        *(f"{name}/frames.arrow" for name in config["intensity"]),
+    ]
+    return expand(f"{RESULTS}/fold-{{fold}}/intensity/{{file}}", fold=FOLDS, file=files)
+
+
 def stages():
-    """{stage: the files that it ends in}, for every corpus-wide step and every named part of the configuration."""
-    intensity = f"{RESULTS}/fold-{{fold}}/intensity"
+    """{stage: the files that it ends in}."""
     corpus_files = [
         f"{RESULTS}/corpus/{name}" for name in ("audio.arrow", "utterances.parquet", "folds.parquet", "protocol.json")
     ]
     made = {
         "corpus": [MADE_SPEECH, *corpus_files] if MADE_SPEECH else corpus_files,
         "features": features_read(),
-        "strengths": expand(f"{intensity}/strengths.parquet", fold=FOLDS),
+        "intensity": intensity_files(),
     }
-    for name, entry in config["intensity"].items():
-        learned = entry["method"] != "energy" and entry["corpus"] is None
-        files = ["model/model.safetensors"] * learned + ["frames.arrow"]
-        made[f"intensity-{name}"] = expand(f"{intensity}/{name}/{{file}}", fold=FOLDS, file=files)
     for name, entry in config["units"].items():
         pools = pools_of_units(name)
         if entry["frames"] != "mfcc":
             made[f"embeddings-{name}"] = [f"{RESULTS}/{pool}/embeddings/{name}/frames.arrow" for pool in pools]
         made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/labels.arrow" for pool in pools]
-    for name in config["pretraining"]:
-        made[f"pretraining-{name}"] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for pool in pools_of(name)]
-    for name in config["systems"]:
-        made[f"system-{name}"] = predictions_of(name)
-    for name in config["tables"]:
-        made[f"table-{name}"] = [f"{RESULTS}/tables/{name}.md", f"{RESULTS}/figures/{name}"]
-    if IS_DEMO and INTENSITIES:
-        made["table-intensity"] = [f"{RESULTS}/tables/intensity.md"]
+    for stage, names in in_turns("pretraining", config["pretraining"]).items():
+        made[stage] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for name in names for pool in pools_of(name)]
+    for stage, names in {"systems-classical": CLASSICAL_SYSTEMS, **in_turns("systems", TRAINED_SYSTEMS)}.items():
+        made[stage] = [path for name in names for path in predictions_of(name)]
+    made["tables"] = every_table()
     return made

@@ -93,11 +93,12 @@ def restore():
 
 
 def verify():
-    """Compare every file of DVC's cache with the digest in its name. UserError that names the artifacts of others."""
+    """Compare every file of DVC's cache with the digest in its name. UserError names what is damaged or missing."""
     damaged = cache.damaged(Path(_told("cache", "dir").strip()))
-    if damaged:
-        told = "; ".join(f"{file}, which holds {artifact}" for file, artifact in damaged.items())
-        raise UserError(f"DVC's cache is damaged: {told}: delete what is named first, then dvc fetch or dvc commit.")
+    told = [f"{file}, which holds {artifact}, is damaged (delete it)" for file, artifact in damaged.items()]
+    told += [f"{path} is missing" for path in json.loads(_told("data", "status", "--json")).get("not_in_cache", [])]
+    if told:
+        raise UserError(f"DVC's cache: {'; '.join(told)}: then dvc fetch, or dvc commit of what is here.")
 
 
 def _take_as_made(known, stages):

@@ -52,7 +52,24 @@ def snakemake(corpus):
 
 
 def workflow_of(name, corpus):
-    """The `Workflow` of the corpus `name`, an entry of `corpora`."""
+    """The `Workflow` of the corpus `name`, an entry of `corpora`. UserError when Snakemake can make none of it."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        workflow = _planned(corpus)
+    except WorkflowError as error:
+        read, reason = ", ".join(["config/config.yaml", *corpus["overlays"]]), " ".join(str(error).split())
+        raise UserError(f"{name}: Snakemake can plan nothing by {read} ({reason}): mend what it says.") from error
+    stages = [rule for rule in workflow.rules if rule.name.startswith(f"{name}-")]
+    if f"{name}-corpus" not in {rule.name for rule in stages}:  # demo- begins demo-two-corpus as well
+        raise UserError(f"config/corpora.yaml: the overlays of {name} are of another corpus: give it that name.")
+    jobs = sorted((job for job in workflow.dag.jobs if job.output), key=outputs)
+    pending = [job.rule.name for job in workflow.dag.needrun_jobs() if job.output]
+    return Workflow(name, jobs, {rule.name: list(map(str, rule.input)) for rule in stages}, pending)
+
+
+def _planned(corpus):
+    """Snakemake's workflow with the graph of the jobs of all tables, some of which may be done."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
@@ -70,9 +87,4 @@ def workflow_of(name, corpus):
         workflow = loaded._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
         workflow._build_dag()
-    stages = [rule for rule in workflow.rules if rule.name.startswith(f"{name}-")]
-    if f"{name}-corpus" not in {rule.name for rule in stages}:  # demo- begins demo-two-corpus as well
-        raise UserError(f"config/corpora.yaml: the overlays of {name} are of another corpus: give it that name.")
-    jobs = sorted((job for job in workflow.dag.jobs if job.output), key=outputs)
-    pending = [job.rule.name for job in workflow.dag.needrun_jobs() if job.output]
-    return Workflow(name, jobs, {rule.name: list(map(str, rule.input)) for rule in stages}, pending)
+    return workflow

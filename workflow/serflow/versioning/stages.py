@@ -1,16 +1,19 @@
 """From jobs to the entries of dvc.yaml and of a corpus' plan."""
 
 import json
+import os
 import re
 import shlex
 from collections import defaultdict
 from pathlib import Path
 
+from serflow.errors import UserError
 from serflow.versioning.jobs import outputs, snakemake
 
 CONVERTED = "corpus/audio.arrow"
 SPEECH = ("raw", CONVERTED)  # what of results/<corpus>/ can be listened to
-HERE_ONLY = ("root", "files", "state")  # what jobs are told that is true of one machine
+MODEL = r"/(ssl/[^/]+|intensity/[^/]+/model|systems/[^/]+/fold-\d+/seed-\d+)$"
+HERE_ONLY = ("root", "folders", "files", "state", "truth")  # what jobs are told that is true of one machine
 
 
 def plan_file(name):
@@ -18,15 +21,16 @@ def plan_file(name):
 
 
 def settings_of(workflow):
-    """{stage: {rule: what its jobs are told}}, without what is true of this machine alone."""
+    """{stage: {rule and name of what is made: what its jobs are told}}, without what is true of one machine alone."""
     settings = {}
     for stage, jobs in workflow.owned().items():
         told = defaultdict(list)
         for job in jobs:
-            values = _portable(dict(job.params.items()))
-            if values not in told[job.rule.name]:
-                told[job.rule.name].append(values)
-        settings[stage] = {rule: values[0] if len(values) == 1 else values for rule, values in told.items()}
+            named = (value for key, value in job.wildcards_dict.items() if key not in ("pool", "fold", "seed"))
+            values, own = _portable(dict(job.params.items())), told[" ".join([job.rule.name, *named])]
+            if values not in own:
+                own.append(values)
+        settings[stage] = {name: values[0] if len(values) == 1 else values for name, values in told.items()}
     return settings
 
 
@@ -71,18 +75,19 @@ def _elsewhere(overlays):
 def _read(job, places):
     """What a job reads: artifacts, and files and folders from outside."""
     yield from (places.get(file, file) for file in map(str, job.input))
-    yield from folders_of(**dict(job.params.items()))
+    yield from map(_watched, job.params.get("folders", []))
     start = job.params.get("settings", {}).get("start")
     if start and Path(start).is_dir():
         yield start
 
 
-def folders_of(root=None, settings=None, **_):
-    """The folders of speech that a job with these parameters reads."""
-    if not root:
-        return []
-    parts = settings["options"]["corpora"].values() if settings["adapter"] == "joined" else [{"folder": "."}]
-    return [str(Path(root, part["folder"])) for part in parts]
+def _watched(folder):
+    """`folder`, if DVC sees all of its files. UserError for a link to a folder below it, which DVC does not enter."""
+    for top, inner, _ in os.walk(folder):
+        for path in (os.path.join(top, name) for name in inner):
+            if os.path.islink(path):
+                raise UserError(f"{path} is a link, behind which DVC sees no change: put the folder itself there.")
+    return folder
 
 
 def _keeping(path, push_audio):
@@ -97,11 +102,17 @@ def with_what_stands_behind(changed, stages):
     """The stages `changed` and all that read what they make, however indirectly; `stages` as in dvc.yaml."""
     reached = set(changed)
     while True:
-        made = {path for stage in reached & set(stages) for path in _outs(stages[stage])}
-        readers = {stage for stage, entry in stages.items() if made & set(entry.get("deps", []))}
+        made = [Path(path) for stage in reached & set(stages) for path in _outs(stages[stage])]
+        readers = {stage for stage, entry in stages.items() if any(_touch(entry, path) for path in made)}
         if readers <= reached:
             return reached
         reached |= readers
+
+
+def _touch(entry, path):
+    """Whether a stage reads `path`, something in it, or a folder that it lies in."""
+    deps = map(Path, entry.get("deps", []))
+    return any(dep.is_relative_to(path) or path.is_relative_to(dep) for dep in deps)
 
 
 def _outs(entry):
@@ -127,11 +138,9 @@ def metrics(workflows):
 def artifacts(stages):
     """The entry `artifacts` of dvc.yaml: a name for every model folder."""
     models = {}
-    for stage, entry in stages.items():
-        for path in _outs(entry):
-            place = re.search(r"/(all|(?:all-)?fold-\d+)/ssl/|/systems/[^/]+/(fold-\d+/seed-\d+)$", path)
-            if place:
-                name = f"{stage}-{place[1] or place[2]}".lower()
-                model = path if place[1] else f"{path}/model"
-                models[re.sub(r"[^a-z0-9]", "-", name)] = {"path": model, "type": "model"}
+    for path in (path for entry in stages.values() for path in _outs(entry) if re.search(MODEL, path)):
+        name = re.sub(r"[^a-z0-9]", "-", path.removeprefix("results/").lower())
+        if name in models:
+            raise UserError(f"config: two models would be the artifact {name} of DVC: rename one of them.")
+        models[name] = {"path": f"{path}/model" if "/systems/" in path else path, "type": "model"}
     return models
