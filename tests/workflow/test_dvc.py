@@ -76,7 +76,7 @@ class Repository:
 
     def make(self, target, fails=False):
         return self.call(
-            "make", "--old-file", ".venv/.ready", target, fails=fails
+            "make", "--old-file", ".venv/bin/.ready", target, fails=fails
         )  # the environment is the tests' own
 
     def repro(self, *arguments):
