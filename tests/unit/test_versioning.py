@@ -1,6 +1,8 @@
 """What DVC is told of the workflow's jobs."""
 
 import pytest
+import yaml
+from tests.conftest import PROJECT
 
 from serflow.errors import UserError
 from serflow.versioning.corpora import corpora
@@ -42,6 +44,21 @@ def test_what_stands_behind_a_change_is_reached_however_far():
         "d": {"deps": ["yz", "z"]},
     }
     assert with_what_stands_behind({"a"}, stages) == {"a", "b", "c"}
+
+
+def test_clustering_anew_leaves_other_papers_alone():
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+    assert with_what_stands_behind({"demo-units-generic"}, stages) == {
+        "demo-units-generic",
+        "demo-pretraining-hubert-2",
+        "demo-systems-hubert",
+        "demo-embeddings-emotion",
+        "demo-units-emotion",
+        "demo-pretraining-hubert-3",
+        "demo-systems-hubert-2",
+        "demo-tables",
+        "overview",
+    }
 
 
 @pytest.mark.parametrize(
