@@ -68,6 +68,8 @@ def test_clustering_anew_leaves_other_papers_alone():
         ("demo: [", "cannot be read"),
         ("demo: {overlay: []}", "takes the keys overlays, root, push_audio"),
         ("demo: {overlays: [nowhere.yaml]}", "names the overlay nowhere.yaml"),
+        ("demo: {overlays: [broken.yaml]}", r"^broken\.yaml cannot be read .*line 1"),
+        ("demo: {overlays: [empty.yaml]}", r"^empty\.yaml holds no keys"),
         ("demo: {push_audio: 1}", "neither true nor false"),
         ("demo: {root: '2024'}", "YAML takes for no text"),
         ("demo: {root: 'a: b'}", "YAML takes for no text"),
@@ -77,6 +79,8 @@ def test_clustering_anew_leaves_other_papers_alone():
 def test_a_list_of_corpora_that_is_wrong_is_told_in_a_sentence(tmp_path, monkeypatch, text, sentence):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "corpora.yaml").write_text(text)
+    (tmp_path / "broken.yaml").write_text("a: [")
+    (tmp_path / "empty.yaml").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=sentence):
         corpora()

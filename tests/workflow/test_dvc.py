@@ -22,12 +22,12 @@ from serflow.corpora.demo import synthesise
 CORPORA = {"mine": {"overlays": ["config/mine.yaml"], "root": "data/mine", "push_audio": True}}
 CONFIG = {
     "corpus": {"name": "mine"},
-    "encoders": {"hubert": "scratch:mel-tiny", "untrained": None},
+    "encoders": {"hubert": "scratch:mel-tiny", "untrained": "scratch:mel-tiny"},
     "units": {"mfcc": {"k": 10}, "generic": {"k": 9, "layer": 1}, "emotion": None},
     "pretraining": {"emotion": None},
     "pretraining_schedule": {"steps": 6, "batch_seconds": 8, "report_steps": 3},
     "finetuning_schedule": {"steps": 6, "batch_size": 4, "report_steps": 3},
-    "systems": dict.fromkeys(["hubert-scratch", "hubert-frame-labels", "hubert-frame-labels-attention"]),
+    "systems": dict.fromkeys(["hubert-frame-labels", "hubert-frame-labels-attention"]),  # no table has hubert-scratch
     "tables": {
         "flea": None,
         "small": {"title": "Small", "rows": {"majority": None, "egemaps-svm": "majority", "hubert-mean": "majority"}},
@@ -144,6 +144,7 @@ def repository(first, tmp_path):
 def test_after_dvc_repro_neither_tool_has_anything_to_do(first):
     assert first.is_clean()
     assert first.repro() == set()
+    assert not (first.folder / "results" / "mine" / "systems" / "hubert-scratch").exists()
     page = (first.folder / "results" / "README.md").read_text()
     assert "## mine" in page and "### Small" in page and "eGeMAPS + linear SVM" in page
 
@@ -158,6 +159,26 @@ def test_a_clone_is_restored_and_neither_tool_has_anything_to_do(first, tmp_path
     assert clone.is_clean()
     assert clone.digests() == first.digests()
     assert clone.call("git", "status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_a_damaged_remote_and_what_was_not_recorded_are_told(first, tmp_path):
+    first.call("dvc", "push")
+    clone = Repository(tmp_path / "clone")
+    first.call("git", "clone", "--quiet", ".", str(clone.folder))
+    shutil.copytree(first.folder / "data", clone.folder / "data")
+    store = shutil.copytree(first.folder.with_name("store"), tmp_path / "store")
+    clone.call("dvc", "remote", "modify", "store", "url", str(store))
+    digest = first.digests()["results/mine/fold-0/ssl/first/model.safetensors"]
+    file = store / "files" / "md5" / digest[:2] / digest[2:]
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    printed = clone.make("restore", fails=True)
+    assert "results/mine/fold-0/ssl/first/model.safetensors, is damaged" in printed
+
+    labels = clone.folder / "results" / "mine" / "fold-0" / "units" / "generic" / "labels.arrow"
+    labels.write_bytes(b"made by Snakemake alone")
+    printed = clone.make("restore", fails=True)
+    assert "has not recorded would be lost" in printed and "cloud" not in printed
 
 
 def test_what_no_longer_fits_is_not_blessed_by_restoring(repository):
@@ -280,11 +301,13 @@ def test_a_damaged_cache_file_is_named(repository):
     content[100] ^= 1
     file.write_bytes(content)
     file.chmod(mode)
-    lost = repository.digests()["results/mine/features/fbank.arrow"]
-    (cache / lost[:2] / lost[2:]).unlink()
+    missing = ["results/mine/features/fbank.arrow", "results/mine/fold-0/ssl/first/model.safetensors"]
+    for path in missing:
+        lost = repository.digests()[path]
+        (cache / lost[:2] / lost[2:]).unlink()
     printed = repository.make("verify", fails=True)
     assert f"{file}, which holds results/mine/systems/hubert-mean/fold-0/seed-0/model/model.safetensors" in printed
-    assert "results/mine/features/fbank.arrow is missing" in printed
+    assert all(f"{path} is missing" in printed for path in missing)
 
 
 def test_dvc_stops_where_its_stages_no_longer_fit(repository):

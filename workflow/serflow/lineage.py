@@ -23,6 +23,11 @@ def origin(config, name):
     return config["encoders"][name]
 
 
+def needed(config, names):
+    """`names`, and every encoder, pretraining and system that they go back to."""
+    return set(names).union(*(needed(config, needs(config, name)) for name in names))
+
+
 def turn(config, name):
     """(how many systems, how many pretrainings since the last of them) the pretraining or system `name` goes back to,
     at most. No pretraining or system needs another whose turn comes later, whatever their families.

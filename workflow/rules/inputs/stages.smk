@@ -17,14 +17,20 @@ def pools_of_units(name):
     )
 
 
-def features_read():
-    """All features that something of the configuration reads."""
-    networks = [*config["pretraining"], *TRAINED_SYSTEMS]
-    frames = [entry["frames"] for entry in config["units"].values()]
+def rows_need():
+    """Every encoder, pretraining and system that a row of a table goes back to, as it is or transductive."""
+    rows = [name for table in config["tables"].values() for name in table["rows"]]
+    reached = lineage.needed(config, rows)
+    return reached | {f"{name}-transductive" for name in reached}
+
+
+def features_read(classical, networks, units, intensities):
+    """All features that these systems and networks read, that these units cluster, and that strengths come from."""
+    frames = [config["units"][name]["frames"] for name in units]
     read = [features_of(name) for name in [*networks, *frames] if name != "mfcc"]
     read += [f"{RESULTS}/features/mfcc.arrow"] * ("mfcc" in frames)
-    ranked = any(entry["method"] == "strengthnet" for entry in config["intensity"].values())
-    read += [f"{RESULTS}/features/functionals.parquet"] * bool(CLASSICAL_SYSTEMS or ranked)
+    ranked = any(config["intensity"][name]["method"] == "strengthnet" for name in intensities)
+    read += [f"{RESULTS}/features/functionals.parquet"] * bool(classical or ranked)
     return sorted({path for path in read if path.startswith(f"{RESULTS}/features/")})
 
 
@@ -40,37 +46,44 @@ def in_turns(kind, names):
     return stages
 
 
-def intensity_files():
+def intensity_files(names):
     """Strengths, networks and scores of every fold."""
-    learned = [name for name, entry in config["intensity"].items() if entry["method"] != "energy"]
+    learned = [name for name in names if config["intensity"][name]["method"] != "energy"]
     own = [name for name in learned if config["intensity"][name]["corpus"] is None]
     ranked = any(config["intensity"][name]["method"] == "strengthnet" for name in own)
     files = [
         *["strengths.parquet"] * ranked,
         *(f"{name}/model/model.safetensors" for name in own),
-        *(f"{name}/frames.arrow" for name in config["intensity"]),
+        *(f"{name}/frames.arrow" for name in names),
     ]
     return expand(f"{RESULTS}/fold-{{fold}}/intensity/{{file}}", fold=FOLDS, file=files)
 
 
 def stages():
-    """{stage: the files that it ends in}."""
+    """{stage: the files that it ends in}, of what the tables need."""
+    reached = rows_need()
+    pretrainings = {name: entry for name, entry in config["pretraining"].items() if name in reached}
+    units = dict.fromkeys(entry["units"] for entry in pretrainings.values() if entry["units"])
+    heard = [entry["intensity"] for entry in pretrainings.values() if entry["intensity"]]
+    intensities = dict.fromkeys([*(INTENSITIES if IS_DEMO else []), *heard])  # the demo's are compared with the truth
+    classical = [name for name in CLASSICAL_SYSTEMS if name in reached]
+    trained = [name for name in TRAINED_SYSTEMS if name in reached]
     corpus_files = [
         f"{RESULTS}/corpus/{name}" for name in ("audio.arrow", "utterances.parquet", "folds.parquet", "protocol.json")
     ]
     made = {
         "corpus": [MADE_SPEECH, *corpus_files] if MADE_SPEECH else corpus_files,
-        "features": features_read(),
-        "intensity": intensity_files(),
+        "features": features_read(classical, [*pretrainings, *trained], units, intensities),
+        "intensity": intensity_files(intensities),
     }
-    for name, entry in config["units"].items():
+    for name in units:
         pools = pools_of_units(name)
-        if entry["frames"] != "mfcc":
+        if config["units"][name]["frames"] != "mfcc":
             made[f"embeddings-{name}"] = [f"{RESULTS}/{pool}/embeddings/{name}/frames.arrow" for pool in pools]
         made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/labels.arrow" for pool in pools]
-    for stage, names in in_turns("pretraining", config["pretraining"]).items():
+    for stage, names in in_turns("pretraining", pretrainings).items():
         made[stage] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for name in names for pool in pools_of(name)]
-    for stage, names in {"systems-classical": CLASSICAL_SYSTEMS, **in_turns("systems", TRAINED_SYSTEMS)}.items():
+    for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
         made[stage] = [path for name in names for path in predictions_of(name)]
     made["tables"] = every_table()
     return made

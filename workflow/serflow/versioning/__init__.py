@@ -48,7 +48,10 @@ def _planned(names=()):
             raise UserError(f"config/corpora.yaml has no corpus '{name}': add it, or make dvc.yaml without it.")
         workflows.append(workflow_of(name, known[name]))
         write_json(plan_file(name), settings_of(workflows[-1]))
-        stages |= stages_of(workflows[-1], known[name])
+        own = stages_of(workflows[-1], known[name])
+        for stage in own.keys() & stages.keys():
+            raise UserError(f"config/corpora.yaml: two corpora have a stage {stage}: give one of them another name.")
+        stages |= own
     if names:
         _check_fit(names, stages)
     else:
@@ -73,12 +76,18 @@ def commit():
 
 def restore():
     """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
-    if not Path("dvc.lock").is_file():
-        raise UserError("There is no dvc.lock, so nothing was recorded here: make tables")
-    if not _runs("dvc", "checkout", "--quiet", stderr=subprocess.DEVNULL):  # not all of it is in the cache
+    _check_lock()
+    checkout = _ended("dvc", "checkout")
+    if "unsaved files" in checkout.stderr:
+        raise UserError(
+            "Results here that DVC has not recorded would be lost. To keep them: make commit-artifacts, under the "
+            "configuration that made them, and git commit; to drop them: dvc checkout --force. Then make restore."
+        )
+    if checkout.returncode:  # not all of it is in the cache
         if not _told("remote", "list").strip():
             raise UserError("DVC's cache lacks some and no remote is named: dvc remote add --default store <place>")
         _run("dvc", "pull", "--allow-missing")
+        _check_cache()
     known = corpora()
     for name, corpus in known.items():
         if not Path(f"results/{name}/{CONVERTED}").exists():  # speech is kept from remotes
@@ -94,11 +103,24 @@ def restore():
 
 def verify():
     """Compare every file of DVC's cache with the digest in its name. UserError names what is damaged or missing."""
+    _check_lock()
+    missing = json.loads(_told("data", "status", "--granular", "--json")).get("not_in_cache", [])
+    _check_cache([f"{path} is missing" for path in missing])
+
+
+def _check_lock():
+    if not Path("dvc.lock").is_file():
+        raise UserError("There is no dvc.lock, so nothing was recorded here: make tables")
+
+
+def _check_cache(told=()):
     damaged = cache.damaged(Path(_told("cache", "dir").strip()))
-    told = [f"{file}, which holds {artifact}, is damaged (delete it)" for file, artifact in damaged.items()]
-    told += [f"{path} is missing" for path in json.loads(_told("data", "status", "--json")).get("not_in_cache", [])]
+    told = [*told, *(f"{file}, which holds {artifact}, is damaged (delete it)" for file, artifact in damaged.items())]
     if told:
-        raise UserError(f"DVC's cache: {'; '.join(told)}: then dvc fetch, or dvc commit of what is here.")
+        raise UserError(
+            f"DVC's cache: {'; '.join(told)}: then dvc fetch from a remote that has it whole, or "
+            "make commit-artifacts where what stands in results/ is whole."
+        )
 
 
 def _take_as_made(known, stages):
@@ -106,7 +128,9 @@ def _take_as_made(known, stages):
     for name, corpus in known.items():
         own = [stage for stage in _versioned_of(name) if stage in stages and stage != f"{name}-plan"]
         if own:
-            _run(*snakemake(corpus), "--touch", "--forceall", "--quiet", "all", "--", *own)
+            touched = _ended(*snakemake(corpus), "--touch", "--forceall", "--", *own)
+            if touched.returncode:
+                raise UserError(f"Snakemake can take nothing as made: {' '.join(touched.stderr.split())[-600:]}")
 
 
 def _check_fit(names, stages):
@@ -132,8 +156,13 @@ def _changed():
     return json.loads(_told("status", "--json")).keys()
 
 
+def _ended(module, *arguments):
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # noqa: S603
+
+
 def _told(*arguments):
-    ended = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)  # noqa: S603
+    ended = _ended("dvc", *arguments)
     if ended.returncode:
         raise UserError(f"dvc {shlex.join(arguments)} failed: {' '.join(ended.stderr.split())[:400]}")
     return ended.stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from serflow.errors import UserError
 from serflow.progress import track
 
 
@@ -28,8 +29,10 @@ def _is_its_name(file):
 
 def _artifacts(folder):
     """{MD5 as the cache has it: path} of all that dvc.lock records, files in folders too."""
-    lock = Path("dvc.lock")
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {}) if lock.is_file() else {}
+    try:
+        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8")).get("stages", {})
+    except (ValueError, AttributeError, yaml.YAMLError) as error:
+        raise UserError("dvc.lock cannot be read: git checkout dvc.lock") from error
     known = {out["md5"]: out["path"] for stage in stages.values() for out in stage.get("outs", [])}
     for md5, path in list(known.items()):
         listing = folder / "files" / "md5" / md5[:2] / md5[2:]

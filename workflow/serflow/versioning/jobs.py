@@ -71,7 +71,8 @@ def workflow_of(name, corpus):
 def _planned(corpus):
     """Snakemake's workflow with the graph of the jobs of all tables, some of which may be done."""
     from snakemake.api import SnakemakeApi
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+    from snakemake.settings.enums import Quietness, RerunTrigger
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         loaded = api.workflow(
@@ -82,7 +83,10 @@ def _planned(corpus):
             ),
             snakefile=Path("Snakefile"),
         )
-        loaded.dag(DAGSettings(force_incomplete=True))  # half-written outputs are pending
+        triggers = RerunTrigger.all() - {
+            RerunTrigger.CODE
+        }  # as in profiles/default; half-written outputs are pending
+        loaded.dag(DAGSettings(force_incomplete=True, rerun_triggers=triggers))
         # Snakemake prints its graph of jobs and hands it out to nobody: taken from where it prints it.
         workflow = loaded._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
