@@ -76,7 +76,7 @@ def _title(snakemake):
 
 
 def _made(snakemake):
-    elsewhere = ("code", "root", "folders", "files", "truth")  # told apart, or true of this machine only
+    elsewhere = ("code", *artifacts.OF_THIS_MACHINE)  # code is told apart
     settings = {key: value for key, value in snakemake.params.items() if key not in elsewhere}
     inputs = {str(path): artifacts.digest(path) for path in snakemake.input}
     return {"rule": snakemake.rule, "settings": settings, "inputs": inputs, "code": snakemake.params.code}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from serflow.errors import UserError
 
+OF_THIS_MACHINE = ("root", "folders", "files", "truth")  # parameters of jobs that are true of one machine only
+
 
 @contextlib.contextmanager
 def replacing(path):

@@ -24,13 +24,18 @@ def rows_need():
     return reached | {f"{name}-transductive" for name in reached}
 
 
+def needs_strengths(intensities):
+    """Whether a network of this corpus' own learns from strengths."""
+    entries = [config["intensity"][name] for name in intensities]
+    return any(entry["method"] == "strengthnet" and entry["corpus"] is None for entry in entries)
+
+
 def features_read(classical, networks, units, intensities):
     """All features that these systems and networks read, that these units cluster, and that strengths come from."""
     frames = [config["units"][name]["frames"] for name in units]
     read = [features_of(name) for name in [*networks, *frames] if name != "mfcc"]
     read += [f"{RESULTS}/features/mfcc.arrow"] * ("mfcc" in frames)
-    ranked = any(config["intensity"][name]["method"] == "strengthnet" for name in intensities)
-    read += [f"{RESULTS}/features/functionals.parquet"] * bool(classical or ranked)
+    read += [f"{RESULTS}/features/functionals.parquet"] * bool(classical or needs_strengths(intensities))
     return sorted({path for path in read if path.startswith(f"{RESULTS}/features/")})
 
 
@@ -50,9 +55,8 @@ def intensity_files(names):
     """Strengths, networks and scores of every fold."""
     learned = [name for name in names if config["intensity"][name]["method"] != "energy"]
     own = [name for name in learned if config["intensity"][name]["corpus"] is None]
-    ranked = any(config["intensity"][name]["method"] == "strengthnet" for name in own)
     files = [
-        *["strengths.parquet"] * ranked,
+        *["strengths.parquet"] * needs_strengths(names),
         *(f"{name}/model/model.safetensors" for name in own),
         *(f"{name}/frames.arrow" for name in names),
     ]

@@ -92,7 +92,7 @@ def restore():
     for name, corpus in known.items():
         if not Path(f"results/{name}/{CONVERTED}").exists():  # speech is kept from remotes
             _run(*snakemake(corpus), "--", f"{name}-corpus")
-            _runs("dvc", "commit", "--quiet", f"{name}-corpus", stdin=subprocess.DEVNULL)  # if it is what it was
+            _ended("dvc", "commit", f"{name}-corpus")  # which DVC declines unless it is what it was
     plan(known)  # as of now: DVC compares what it has recorded with the plan, not with the configuration
     versioned = _versioned()
     changed = with_what_stands_behind(_changed(), versioned)
@@ -169,9 +169,5 @@ def _told(*arguments):
 
 
 def _run(module, *arguments):
-    if not _runs(module, *arguments):
+    if subprocess.run([sys.executable, "-m", module, *arguments]).returncode:  # noqa: S603
         raise UserError(f"{shlex.join([module, *arguments])} failed: what it says above tells why.")
-
-
-def _runs(module, *arguments, **options):
-    return subprocess.run([sys.executable, "-m", module, *arguments], **options).returncode == 0  # noqa: S603

@@ -56,7 +56,7 @@ def workflow_of(name, corpus):
     from snakemake.exceptions import WorkflowError
 
     try:
-        workflow = _planned(corpus)
+        workflow = _loaded(corpus)
     except WorkflowError as error:
         read, reason = ", ".join(["config/config.yaml", *corpus["overlays"]]), " ".join(str(error).split())
         raise UserError(f"{name}: Snakemake can plan nothing by {read} ({reason}): mend what it says.") from error
@@ -68,7 +68,7 @@ def workflow_of(name, corpus):
     return Workflow(name, jobs, {rule.name: list(map(str, rule.input)) for rule in stages}, pending)
 
 
-def _planned(corpus):
+def _loaded(corpus):
     """Snakemake's workflow with the graph of the jobs of all tables, some of which may be done."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness, RerunTrigger
@@ -83,10 +83,8 @@ def _planned(corpus):
             ),
             snakefile=Path("Snakefile"),
         )
-        triggers = RerunTrigger.all() - {
-            RerunTrigger.CODE
-        }  # as in profiles/default; half-written outputs are pending
-        loaded.dag(DAGSettings(force_incomplete=True, rerun_triggers=triggers))
+        triggers = RerunTrigger.all() - {RerunTrigger.CODE}  # those of profiles/default
+        loaded.dag(DAGSettings(force_incomplete=True, rerun_triggers=triggers))  # half-written outputs are pending
         # Snakemake prints its graph of jobs and hands it out to nobody: taken from where it prints it.
         workflow = loaded._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)

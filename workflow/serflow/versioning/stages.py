@@ -7,13 +7,14 @@ import shlex
 from collections import defaultdict
 from pathlib import Path
 
+from serflow.artifacts import OF_THIS_MACHINE
 from serflow.errors import UserError
 from serflow.versioning.jobs import outputs, snakemake
 
 CONVERTED = "corpus/audio.arrow"
 SPEECH = ("raw", CONVERTED)  # what of results/<corpus>/ can be listened to
 MODEL = r"/(ssl/[^/]+|intensity/[^/]+/model|systems/[^/]+/fold-\d+/seed-\d+)$"
-HERE_ONLY = ("root", "folders", "files", "state", "truth")  # what jobs are told that is true of one machine
+HERE_ONLY = (*OF_THIS_MACHINE, "state")  # a local encoder is a dependency, by its content
 
 
 def plan_file(name):
@@ -103,13 +104,13 @@ def with_what_stands_behind(changed, stages):
     reached = set(changed)
     while True:
         made = [Path(path) for stage in reached & set(stages) for path in _outs(stages[stage])]
-        readers = {stage for stage, entry in stages.items() if any(_touch(entry, path) for path in made)}
+        readers = {stage for stage, entry in stages.items() if any(_depends_on(entry, path) for path in made)}
         if readers <= reached:
             return reached
         reached |= readers
 
 
-def _touch(entry, path):
+def _depends_on(entry, path):
     """Whether a stage reads `path`, something in it, or a folder that it lies in."""
     deps = map(Path, entry.get("deps", []))
     return any(dep.is_relative_to(path) or path.is_relative_to(dep) for dep in deps)
