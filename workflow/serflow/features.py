@@ -1,4 +1,4 @@
-"""Acoustic features of one utterance: fbank, MFCC, and eGeMAPS functionals."""
+"""Acoustic features of one utterance: fbank, MFCC, and eGeMAPS functionals. Normalising is left to who reads them."""
 
 import functools
 
@@ -11,21 +11,22 @@ WIDTHS = {"fbank": 80, "fbank_deltas": 240, "fbank_hamming": 80, "mfcc": 39}
 
 
 def fbank(samples):
-    """80 log-mel filterbank energies, 25 ms windows every 10 ms, normalised over the utterance.
+    """80 log-mel filterbank energies, 25 ms windows every 10 ms.
 
-    `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 80]` float32. Source: METHODS 2, after s3prl.
+    `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 80]` float32, natural logarithms: -16 in silence.
+    Source: Kaldi, as s3prl reads it.
     """
-    return _normalised(_mel_energies(samples).numpy())
+    return _mel_energies(samples).numpy()
 
 
 def fbank_deltas(samples):
-    """`fbank` with first and second differences over 5 frames, `[T, 240]`: what MockingJay reads (METHODS 2)."""
-    return _normalised(_with_differences(_mel_energies(samples)))
+    """`fbank` with first and second differences over 5 frames, `[T, 240]`: what MockingJay reads (s3prl)."""
+    return _with_differences(_mel_energies(samples))
 
 
 def fbank_hamming(samples):
-    """`fbank` of Hamming windows, `[T, 80]`: what NPC reads (METHODS 2)."""
-    return _normalised(_mel_energies(samples, window_type="hamming").numpy())
+    """`fbank` of Hamming windows, `[T, 80]`: what NPC reads (s3prl)."""
+    return _mel_energies(samples, window_type="hamming").numpy()
 
 
 def mfcc(samples):
@@ -55,11 +56,6 @@ def _with_differences(static):
 
     delta = compute_deltas(static.T)
     return torch.cat([static.T, delta, compute_deltas(delta)]).T.numpy()
-
-
-def _normalised(frames):
-    """Mean 0 and deviation 1 over the utterance, dividing by T as METHODS has it; s3prl divides by T - 1."""
-    return (frames - frames.mean(0)) / (frames.std(0) + 1e-10)
 
 
 def _waveform(samples):
