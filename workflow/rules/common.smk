@@ -78,25 +78,45 @@ def code_with_encoder(script, name):
     return code(script, f"serflow.models.{family_of(name).module}")
 
 
-def model_of(name, fold, transductive):
+def seeds_of(system):
+    """Every seed of a system; the first one of a system that draws nothing at random."""
+    return config["seeds"] if system in TRAINED_SYSTEMS else config["seeds"][:1]
+
+
+def chain_seeds():
+    """The seeds of what stands under the systems: each system's own, or the first for all of them."""
+    return config["seeds"] if config["seeds_of"] == "chain" else config["seeds"][:1]
+
+
+def model_of(name, fold, seed, transductive):
     """The saved model of a pretraining or system in a fold; none for an encoder, which is named in config."""
+    seed = seed if int(seed) in chain_seeds() else config["seeds"][0]
     if name in config["pretraining"]:
-        return [f"{RESULTS}/{pool_of(name, fold, transductive)}/ssl/{name}/model.safetensors"]
+        return [f"{RESULTS}/{pool_of(name, fold, transductive)}/seed-{seed}/ssl/{name}/model.safetensors"]
     if name in config["systems"]:
         variant = f"{name}-transductive"
         system = variant if transductive and variant in config["systems"] else name
-        return [f"{RESULTS}/systems/{system}/fold-{fold}/seed-{config['seeds'][0]}/model/model.safetensors"]
+        return [f"{RESULTS}/systems/{system}/fold-{fold}/seed-{seed}/model/model.safetensors"]
     return []
 
 
-def model_in_pool(name, pool):
+def model_in_pool(name, pool, seed):
     """`model_of` for what is built inside a pool."""
-    return model_of(name, fold_of(pool) if pool != "all" else FOLDS[0], transductive=pool.startswith("all"))
+    fold = fold_of(pool) if pool != "all" else FOLDS[0]
+    return model_of(name, fold, seed, transductive=pool.startswith("all"))
+
+
+def normalised_by(name):
+    """How what the encoder, pretraining or system `name` reads is normalised, and who may be fitted on."""
+    return {
+        "normalisation": lineage.normalisation(config, name),
+        "selection": config["protocol"]["selection"],
+    }
 
 
 def start_of(name):
     """An encoder that no run made: its `scratch:<size>`, folder or hub id, and a folder's state; no start for others."""
-    start = config["encoders"].get(name)
+    start = config["encoders"][name]["start"] if name in config["encoders"] else None
     folder = start if start and Path(start).is_dir() else None
     return {"start": start, "state": listing_digest(folder)}
 
@@ -104,4 +124,4 @@ def start_of(name):
 def predictions_of(system):
     """The predictions of a system, every fold and seed."""
     pattern = f"{RESULTS}/systems/{system}/fold-{{fold}}/seed-{{seed}}/predictions.parquet"
-    return expand(pattern, fold=FOLDS, seed=config["seeds"])
+    return expand(pattern, fold=FOLDS, seed=seeds_of(system))

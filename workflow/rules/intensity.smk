@@ -16,6 +16,7 @@ rule strengths:
     conda:
         "../../envs/training.yaml"
     params:
+        selection=config["protocol"]["selection"],
         code=code("strengths"),
     message:
         "Ranking utterances by strength of emotion (fold {wildcards.fold})"
@@ -30,11 +31,11 @@ rule train_intensity:
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
-        model=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/model/model.safetensors",
-        description=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/model/config.json",
-        history=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/model/history.csv",
+        model=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{intensity}}/model/model.safetensors",
+        description=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{intensity}}/model/config.json",
+        history=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{intensity}}/model/history.csv",
     log:
-        f"{LOGS}/fold-{{fold}}/train-intensity-{{intensity}}.log",
+        f"{LOGS}/fold-{{fold}}/seed-{{seed}}/train-intensity-{{intensity}}.log",
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -42,7 +43,7 @@ rule train_intensity:
         settings=intensity_settings,
         code=intensity_training_code,
     message:
-        "Training intensity {wildcards.intensity} (fold {wildcards.fold})"
+        "Training intensity {wildcards.intensity} (fold {wildcards.fold}, seed {wildcards.seed})"
     script:
         "../scripts/train_intensity.py"
 
@@ -53,9 +54,9 @@ rule intensity:
         model=intensity_model,
         audio=rules.corpus.output.audio,
     output:
-        frames=f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/frames.arrow",
+        frames=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{intensity}}/frames.arrow",
     log:
-        f"{LOGS}/fold-{{fold}}/intensity-{{intensity}}.log",
+        f"{LOGS}/fold-{{fold}}/seed-{{seed}}/intensity-{{intensity}}.log",
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -63,6 +64,25 @@ rule intensity:
         settings=scoring_settings,
         code=intensity_code,
     message:
-        "Scoring frames by intensity {wildcards.intensity} (fold {wildcards.fold})"
+        "Scoring frames by intensity {wildcards.intensity} (fold {wildcards.fold}, seed {wildcards.seed})"
+    script:
+        "../scripts/intensity.py"
+
+
+rule loudness:
+    input:
+        model=[],
+        audio=rules.corpus.output.audio,
+    output:
+        frames=f"{RESULTS}/intensity/{{intensity}}/frames.arrow",
+    log:
+        f"{LOGS}/intensity-{{intensity}}.log",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        settings=scoring_settings,
+        code=intensity_code,
+    message:
+        "Scoring frames by {wildcards.intensity}"
     script:
         "../scripts/intensity.py"

@@ -10,14 +10,15 @@ rule pretrain:
         inputs=pretraining_inputs,
         labels=pretraining_labels,
         intensity=pretraining_intensity,
+        utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
-        model=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/model.safetensors",
-        description=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/config.json",
-        history=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/history.csv",
-        masking=f"{RESULTS}/{{pool}}/ssl/{{pretraining}}/masking.json",
+        model=f"{RESULTS}/{{pool}}/seed-{{seed}}/ssl/{{pretraining}}/model.safetensors",
+        description=f"{RESULTS}/{{pool}}/seed-{{seed}}/ssl/{{pretraining}}/config.json",
+        history=f"{RESULTS}/{{pool}}/seed-{{seed}}/ssl/{{pretraining}}/history.csv",
+        masking=f"{RESULTS}/{{pool}}/seed-{{seed}}/ssl/{{pretraining}}/masking.json",
     log:
-        f"{LOGS}/{{pool}}/pretrain-{{pretraining}}.log",
+        f"{LOGS}/{{pool}}/seed-{{seed}}/pretrain-{{pretraining}}.log",
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -25,6 +26,6 @@ rule pretrain:
         settings=pretraining_settings,
         code=pretraining_code,
     message:
-        "Pretraining {wildcards.pretraining} ({wildcards.pool})"
+        "Pretraining {wildcards.pretraining} ({wildcards.pool}, seed {wildcards.seed})"
     script:
         "../scripts/pretrain.py"

@@ -37,7 +37,7 @@ rule finetune:
         description=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/config.json",
         history=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/history.csv",
         predictions=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/predictions.parquet",
-        validation=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/validation.parquet",
+        validation=validation_predictions(),
     log:
         f"{LOGS}/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.log",
     wildcard_constraints:

@@ -8,11 +8,12 @@ rule embed:
     input:
         model=embedded_model,
         inputs=embedded_inputs,
+        utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
-        frames=f"{RESULTS}/{{pool}}/embeddings/{{units}}/frames.arrow",
+        frames=f"{RESULTS}/{{pool}}/seed-{{seed}}/embeddings/{{units}}/frames.arrow",
     log:
-        f"{LOGS}/{{pool}}/embed-{{units}}.log",
+        f"{LOGS}/{{pool}}/seed-{{seed}}/embed-{{units}}.log",
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -20,7 +21,7 @@ rule embed:
         settings=embedding_settings,
         code=embedding_code,
     message:
-        "Embedding for units {wildcards.units} ({wildcards.pool})"
+        "Embedding for units {wildcards.units} ({wildcards.pool}, seed {wildcards.seed})"
     script:
         "../scripts/embed.py"
 
@@ -31,11 +32,11 @@ rule cluster:
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
-        centroids=f"{RESULTS}/{{pool}}/units/{{units}}/centroids.npy",
-        labels=f"{RESULTS}/{{pool}}/units/{{units}}/labels.arrow",
-        quality=f"{RESULTS}/{{pool}}/units/{{units}}/quality.json",
+        centroids=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/centroids.npy",
+        labels=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/labels.arrow",
+        quality=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/quality.json",
     log:
-        f"{LOGS}/{{pool}}/cluster-{{units}}.log",
+        f"{LOGS}/{{pool}}/seed-{{seed}}/cluster-{{units}}.log",
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -43,6 +44,6 @@ rule cluster:
         settings=clustering_settings,
         code=code("cluster"),
     message:
-        "Clustering units {wildcards.units} ({wildcards.pool})"
+        "Clustering units {wildcards.units} ({wildcards.pool}, seed {wildcards.seed})"
     script:
         "../scripts/cluster.py"

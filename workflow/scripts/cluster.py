@@ -13,7 +13,7 @@ from serflow.progress import say
 
 with job(snakemake) as made:
     settings, store = snakemake.params.settings, FrameStore(snakemake.input.frames)
-    heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool)
+    heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
     frames = store.stack(heard, settings["max_frames"], settings["seed"])
     try:
         kmeans = fit_kmeans(frames, settings["k"], settings["seed"], settings["inits"])

@@ -8,13 +8,15 @@ from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import batch_seconds, embed
 from serflow.models import family, load_encoder
+from serflow.normalisation import shared_moments
 
 with job(snakemake) as made:
     settings = snakemake.params.settings
     start = settings["start"] or snakemake.input.model[0].rpartition("/")[0]
     kind, encoder = family(start), load_encoder(start, settings["seed"])
-    heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool)
-    inputs = Inputs(FrameStore(snakemake.input.inputs), kind.stack)
+    heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
+    store, utterances = FrameStore(snakemake.input.inputs), pd.read_parquet(snakemake.input.utterances)
+    inputs = Inputs(store, kind.stack, shared_moments(settings["normalisation"], store, utterances, heard))
     frames = embed(encoder, inputs, heard + watched, settings["layer"], batch_seconds())
     width, hop = encoder.config.hidden_size, kind.stack / 100
     with writing_frames(snakemake.output.frames, width, hop=hop, made=made) as writer:

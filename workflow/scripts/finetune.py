@@ -12,6 +12,7 @@ from serflow.frames import FrameStore
 from serflow.inference import batch_seconds, predict
 from serflow.models import family, load_encoder
 from serflow.models.classifier import EmotionClassifier
+from serflow.normalisation import shared_moments
 from serflow.predictions import predictions_frame
 from serflow.training import forget_checkpoints, train, unweighted_accuracy
 
@@ -21,11 +22,15 @@ with job(snakemake) as made:
     if settings["frozen"] == "front-end" and start.startswith("scratch:"):
         settings = {**settings, "frozen": "nothing"}  # a random front-end would handicap the control
     utterances = pd.read_parquet(snakemake.input.utterances)
-    parts, classes = labelled_parts(utterances, pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold))
+    folds, fold = pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold)
+    parts, classes = labelled_parts(utterances, folds, fold, settings["selection"])
     model = EmotionClassifier.around(load_encoder(start, seed), classes, settings, seed)
-    inputs = Inputs(FrameStore(snakemake.input.inputs), family(start).stack)
+    store = FrameStore(snakemake.input.inputs)
+    shared = shared_moments(settings["normalisation"], store, utterances, parts["train"][0])
+    inputs = Inputs(store, family(start).stack, shared)
     batches = LabelledBatches(inputs, *parts["train"], settings["schedule"], seed)
-    validation = WholeUtterances(inputs, *parts["validation"], seconds=batch_seconds())
+    watched, labels = parts["validation"]  # none where they are trained on
+    validation = WholeUtterances(inputs, watched, labels, batch_seconds()) if watched else None
     folder = Path(snakemake.output.predictions).parent
     checkpoints = folder / "checkpoints"
     history = train(
@@ -33,16 +38,17 @@ with job(snakemake) as made:
         settings["selection"],
     )  # fmt: skip
     frames = {}
-    for part in ("validation", "test"):
+    for part in ("validation", "test") if watched else ("test",):
         names, labels = parts[part]
         probabilities, weights = predict(model, inputs, names, batch_seconds())
         frames[part] = predictions_frame(names, labels, probabilities, classes)
-        if settings["pooling"] == "attention":
+        if settings["pooling"].startswith("attention"):
             frames[part]["frame_weights"] = weights
     with replacing(folder / "model") as temporary:
         model.save_pretrained(temporary)
         write_json(temporary / "made.json", made)
     write_text(snakemake.output.history, history.to_csv(index=False))
-    write_parquet(snakemake.output.validation, frames["validation"], made)
+    if watched:
+        write_parquet(snakemake.output.validation, frames["validation"], made)
     write_parquet(snakemake.output.predictions, frames["test"], made)
     forget_checkpoints(checkpoints)

@@ -16,7 +16,9 @@ with job(snakemake) as made:
     model, smoothing = None, snakemake.params.settings["smoothing"]
     if snakemake.input.get("heard_folds"):
         elsewhere = pd.read_parquet(snakemake.input.heard_utterances).set_index("utterance")
-        heard, _ = heard_by(pd.read_parquet(snakemake.input.heard_folds), "fold-0")
+        heard, _ = heard_by(
+            pd.read_parquet(snakemake.input.heard_folds), "fold-0", snakemake.params.settings["selection"]
+        )
         check_unheard(pd.read_parquet(snakemake.input.utterances), elsewhere.loc[heard], snakemake.input.model)
     if snakemake.input.model:
         model = load(method, Path(snakemake.input.model).parent)

@@ -10,6 +10,7 @@ from serflow.batches import Inputs, PretrainingBatches
 from serflow.folds import heard_by
 from serflow.frames import FrameStore
 from serflow.models import family, load_encoder, pretraining_class
+from serflow.normalisation import shared_moments
 from serflow.objectives import OBJECTIVES, masking_summary
 from serflow.progress import say
 from serflow.training import forget_checkpoints, masked_accuracy, train
@@ -21,10 +22,11 @@ with job(snakemake) as made:
     start = settings["start"] or str(Path(snakemake.input.start[0]).parent)
     kind, encoder = family(start), load_encoder(start, seed)
     model = pretraining_class(encoder.config.model_type).around(encoder, seed=seed, **settings["head"])
-    inputs = Inputs(FrameStore(snakemake.input.inputs), kind.stack)
     streams = {"labels": snakemake.input.labels, "intensity": snakemake.input.intensity}
     streams = {name: FrameStore(path) for name, path in streams.items() if path}
-    heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool)
+    heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
+    store, utterances = FrameStore(snakemake.input.inputs), pd.read_parquet(snakemake.input.utterances)
+    inputs = Inputs(store, kind.stack, shared_moments(settings["normalisation"], store, utterances, heard))
     told = settings, OBJECTIVES[kind.objective], seed
     batches = PretrainingBatches(inputs, streams, heard, *told)
     validation = PretrainingBatches(inputs, streams, watched, *told, steps=WATCHED) if watched else None

@@ -15,7 +15,9 @@ from serflow.training import forget_checkpoints, train
 with job(snakemake) as made:
     settings, audio = snakemake.params.settings, FrameStore(snakemake.input.audio)
     method, schedule, seed = settings["method"], settings["schedule"], settings["seed"]
-    heard, _ = heard_by(pd.read_parquet(snakemake.input.folds), f"fold-{snakemake.wildcards.fold}")
+    heard, _ = heard_by(
+        pd.read_parquet(snakemake.input.folds), f"fold-{snakemake.wildcards.fold}", settings["selection"]
+    )
     rows = pd.read_parquet(snakemake.input.utterances).set_index("utterance").loc[heard].reset_index()
     if snakemake.input.strengths:
         rows = rows.merge(pd.read_parquet(snakemake.input.strengths), on="utterance")

@@ -5,6 +5,7 @@ import torch
 
 from serflow.audio import RATE
 from serflow.frames import batches_by_length
+from serflow.normalisation import moments
 
 FEWEST_SAMPLES = 400  # what the convolutional front-end needs for its first token
 
@@ -15,8 +16,9 @@ class Inputs:
     `stack`: 10 ms frames a token of the encoder, whose convolutions have a window of 25 ms on waveforms.
     """
 
-    def __init__(self, store, stack=2):
-        self.store = store
+    def __init__(self, store, stack=2, shared=None):
+        """`shared`: see `shared_moments`; None: every utterance is normalised by its own."""
+        self.store, self.moments = store, {} if shared is None else shared
         self.is_audio = store.width == 0
         self.step = stack * RATE // 100 if self.is_audio else stack  # inputs a token
         self.overhang = FEWEST_SAMPLES - self.step if self.is_audio else 0
@@ -29,11 +31,12 @@ class Inputs:
 
     def read(self, row, first=0, tokens=None):
         """Inputs of `tokens` tokens from token `first` on (None: all there is), float32."""
-        values = np.asarray(self.store[int(row)], dtype=np.float32)
-        if self.is_audio:  # zero mean and unit variance over the utterance, as HuBERT's feature extractor does
-            values = (values - values.mean()) / np.sqrt(values.var() + 1e-7)
         last = None if tokens is None else (first + tokens) * self.step + self.overhang
-        return values[first * self.step : last]
+        name, values = self.store.utterances[row], self.store[int(row)]
+        if name not in self.moments:
+            self.moments[name] = moments(self.store, [name])
+        mean, deviation = self.moments[name]
+        return (values[first * self.step : last].astype(np.float32) - mean) / deviation
 
     def pad(self, arrays):
         """Stack `[N, ...]` arrays of different lengths -> `input_values` `[B, longest, ...]`, `lengths` `[B]`."""

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from serflow.errors import UserError
-from serflow.lineage import hears_audio, needs, origin
+from serflow.lineage import hears_audio, needs, normalisation, origin
 from serflow.models import family
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -31,7 +31,8 @@ def schema():
 
 def complete(config):
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
-    config = _without_removed(copy.deepcopy(dict(config)))
+    config = _typed(_without_removed(copy.deepcopy(dict(config))), schema())
+    _name_starts(config)
     _fill(config, schema())
     if isinstance(config["corpus"], dict) and config["corpus"]["name"] is None:
         config["corpus"]["name"] = config["corpus"]["adapter"]
@@ -43,10 +44,11 @@ def complete(config):
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     _check_names(config)
-    for start in config["encoders"].values():
-        family(start)  # a size, or a folder, that is none
+    for entry in config["encoders"].values():
+        family(entry["start"])  # a size, or a folder, that is none
     _check_objectives(config)
     _check_folds(config)
+    _mark_normalised(config)
     _add_transductive(config)
     return config
 
@@ -57,6 +59,30 @@ def _without_removed(config):
         if isinstance(config.get(section), dict):
             config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
     return config
+
+
+def _typed(values, description):
+    """`values` with numbers and truth values where Snakemake's --config left their text, as in seeds=[0,1,2]."""
+    entries = description.get("additionalProperties")
+    if isinstance(values, dict):
+        inner = description.get("properties", {})
+        entries = entries if isinstance(entries, dict) else {}
+        return {key: _typed(value, inner.get(key, entries)) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_typed(value, description.get("items", {})) for value in values]
+    kinds = description.get("type", "string")
+    if not isinstance(values, str) or "string" in kinds:
+        return values
+    read = yaml.safe_load(values)
+    return read if isinstance(read, (int, float)) else values
+
+
+def _name_starts(config):
+    """An encoder may be given by its start alone."""
+    if isinstance(config.get("encoders"), dict):
+        config["encoders"] = {
+            name: {"start": entry} if isinstance(entry, str) else entry for name, entry in config["encoders"].items()
+        }
 
 
 def _fill(values, description):
@@ -191,8 +217,21 @@ def _check_folds(config):
     for key, owner in (("file", "list"), ("test", "cross-corpus")):
         if folds[key] is not None and protocol != owner:
             raise UserError(f"config: folds.{key} belongs to folds.protocol {owner}, not to {protocol}: remove it.")
+    for name, table in config["tables"].items():
+        if table["as_published"] and config["protocol"]["selection"] == "last":
+            raise UserError(
+                f"config: tables.{name}.as_published scores validation speakers, and protocol.selection last trains "
+                "on them: set protocol.selection to validation, or remove it."
+            )
     if protocol == "list" and folds["file"] is None:
         raise UserError("config: folds.protocol list lacks the key 'file': name the file that lists the folds.")
+
+
+def _mark_normalised(config):
+    """Statistics of a tested speaker's own utterances are transductive: titles of systems that use them say so."""
+    for name, system in config["systems"].items():
+        if "encoder" in system and normalisation(config, name) == "speaker":
+            system["title"] += " (speaker-normalised, transductive)"
 
 
 def _add_transductive(config):
@@ -228,9 +267,11 @@ def check_root(config):
         )
 
 
-def intensity_elsewhere(config, name):
-    """The network of an intensity that another corpus' run made."""
-    return f"results/{config['intensity'][name]['corpus']}/fold-0/intensity/{name}/model/model.safetensors"
+def intensity_elsewhere(config, name, seed):
+    """The network of an intensity that another corpus' run made with the same seed."""
+    return (
+        f"results/{config['intensity'][name]['corpus']}/fold-0/seed-{seed}/intensity/{name}/model/model.safetensors"
+    )
 
 
 def check_intensity(config):
@@ -245,12 +286,13 @@ def check_intensity(config):
                 f"config: intensity.{name}.corpus is {entry['corpus']}, this corpus itself, whose test speakers the "
                 "network would have heard: remove it, and every fold trains its own."
             )
-        model = intensity_elsewhere(config, name)
-        if not Path(model).is_file():
-            raise UserError(
-                f"config: intensity.{name}.corpus is {entry['corpus']}, but there is no {model}: "
-                f"run snakemake with that corpus' configuration and `-- {model}` first."
-            )
+        for seed in config["seeds"] if config["seeds_of"] == "chain" else config["seeds"][:1]:
+            model = intensity_elsewhere(config, name, seed)
+            if not Path(model).is_file():
+                raise UserError(
+                    f"config: intensity.{name}.corpus is {entry['corpus']}, but there is no {model}: "
+                    f"run snakemake with that corpus' configuration and `-- {model}` first."
+                )
 
 
 def reference():

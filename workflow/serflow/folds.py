@@ -12,6 +12,7 @@ from serflow.errors import UserError
 PARTS = ("train", "validation", "test")
 LEFT_OUT = {"leave-one-speaker-out": "speaker", "leave-one-session-out": "session", "cross-corpus": "corpus"}
 LISTED = ("utterance", "speaker", "session")
+FITTED = {"last": ("train", "validation"), "validation": ("train",)}  # selection -> parts that may be fitted on
 
 
 def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0, file=None, test=None):
@@ -46,25 +47,31 @@ def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0,
     return folds
 
 
-def heard_by(folds, pool):
+def heard_by(folds, pool, selection):
     """Utterances that a fit in `pool` may hear, and those of validation speakers that may watch it; two lists.
 
-    `fold-<k>` hears the training speakers of fold k. `all` and `all-fold-<k>` hear everybody, unlabelled
-    (transductive), and nobody is left to watch.
+    `fold-<k>` hears the training speakers of fold k, and where `selection` is `last`, so that nothing is chosen on
+    them, its validation speakers too. `all` and `all-fold-<k>` hear everybody, unlabelled (transductive).
     """
     if pool.startswith("all"):
         return sorted(folds.utterance.unique()), []
-    fold = folds[folds.fold == int(pool.removeprefix("fold-"))]
-    return [sorted(fold.utterance[fold.part == part]) for part in ("train", "validation")]
+    part = _parts(folds, int(pool.removeprefix("fold-")), selection)
+    return part["train"], part["validation"]
 
 
-def labelled_parts(utterances, folds, fold):
-    """({part: (utterances, class numbers)} of one fold, sorted class names)."""
+def labelled_parts(utterances, folds, fold, selection):
+    """({part: (utterances, class numbers)} of one fold, sorted class names); `selection` as in `heard_by`."""
     classes = sorted(utterances.emotion.unique())
     numbers = utterances.set_index("utterance").emotion.map(classes.index)
-    split = folds[folds.fold == fold]
-    names = {part: sorted(split.utterance[split.part == part]) for part in PARTS}
+    names = _parts(folds, fold, selection)
     return {part: (chosen, numbers[chosen].to_numpy()) for part, chosen in names.items()}, classes
+
+
+def _parts(folds, fold, selection):
+    """{part: utterances} of a fold, its validation speakers being trained on where nothing is chosen on them."""
+    split = folds[folds.fold == fold]
+    part = split.part.mask(split.part.isin(FITTED[selection]), "train")
+    return {name: sorted(split.utterance[part == name]) for name in PARTS}
 
 
 def _voices(rows):

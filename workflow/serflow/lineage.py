@@ -14,13 +14,12 @@ def needs(config, name):
 
 def origin(config, name):
     """The starting point, `scratch:<size>`, folder or hub id, that an encoder, pretraining or system goes back to."""
-    while name not in config["encoders"]:
-        name = (
-            config["pretraining"][name]["start"]
-            if name in config["pretraining"]
-            else config["systems"][name]["encoder"]
-        )
-    return config["encoders"][name]
+    return config["encoders"][_encoder(config, name)]["start"]
+
+
+def normalisation(config, name):
+    """Over whom what an encoder, pretraining or system reads is normalised."""
+    return config["encoders"][_encoder(config, name)]["normalisation"]
 
 
 def needed(config, names):
@@ -59,3 +58,11 @@ def hears_labels(config, name):
     intensity = config["intensity"].get(config["pretraining"].get(name, {}).get("intensity"), {"method": "energy"})
     learned = intensity["method"] != "energy"
     return name in config["systems"] or learned or any(hears_labels(config, source) for source in needs(config, name))
+
+
+def _encoder(config, name):
+    """The entry of encoders that an encoder, pretraining or system goes back to."""
+    while name not in config["encoders"]:
+        known = config["pretraining"].get(name)
+        name = known["start"] if known else config["systems"][name]["encoder"]
+    return name

@@ -1,13 +1,16 @@
-"""The protocol card: who is trained on, who is tested, what is scored, and what heard test audio (METHODS 9)."""
+"""The protocol card: who is trained on, who is tested, what is scored, and what heard test audio."""
 
 from serflow.folds import LEFT_OUT, PARTS
 
 
-def card(utterances, folds, corpus, settings, selection, seeds, transductive, published=None):
+def card(
+    utterances, folds, corpus, settings, selection, seeds, seeds_of, transductive, speaker_normalised, published=None
+):
     """A JSON-able description of `folds` of `utterances`.
 
     settings: what `folds.split` was told. selection: `last` or `validation`. transductive: titles of the systems
-    whose pretraining and clustering heard unlabelled test audio. published: utterances that the corpus' owner counts.
+    whose pretraining and clustering heard unlabelled test audio. speaker_normalised: titles of those whose input is
+    normalised by the speaker's own utterances. published: utterances that the corpus' owner counts.
     """
     rows = folds.merge(utterances, on="utterance")
     tested = rows[rows.part == "test"]
@@ -28,7 +31,9 @@ def card(utterances, folds, corpus, settings, selection, seeds, transductive, pu
         "parts": [{part: _counts(fold[fold.part == part]) for part in PARTS} for _, fold in rows.groupby("fold")],
         "selection": selection,
         "seeds": seeds,
+        "seeds of": seeds_of,
         "heard unlabelled test audio": transductive,
+        "normalised by speaker": speaker_normalised,
     }
 
 
@@ -48,29 +53,37 @@ def sentences(card):
     )
     if card["joined"]:
         yield f"Joined from {', '.join(card['joined'])}, which are taken to have no speaker in common."
-    if card["validation shares speakers with training"]:
-        validation = (
-            "validation is a part of the training speakers' utterances, no speaker being set aside for it "
+    trained, watched = ["train"], ""
+    if card["selection"] == "last":
+        trained += ["validation"]
+    elif card["validation shares speakers with training"]:
+        watched = (
+            "; validation is a part of the training speakers' utterances, no speaker being set aside for it "
             "(folds.validation_speakers 0)"
         )
     else:
-        validation = f"{_range(card, 'validation', 'speakers')} validation speakers, disjoint from both other parts"
+        count = _range(card, ["validation"], "speakers")
+        watched = f"; {count} validation speakers, disjoint from both other parts, choose the step"
     yield (
         f"Folds: {folds['protocol']}, {folds['count']} by {folds['unit']}, seed {folds['seed']}; a fold trains on "
-        f"{_range(card, 'train', 'speakers')} speakers ({_range(card, 'train', 'utterances')} utterances), tests "
-        f"{_range(card, 'test', 'speakers')} ({_range(card, 'test', 'utterances')}); {validation}."
+        f"{_range(card, trained, 'speakers')} speakers ({_range(card, trained, 'utterances')} utterances), tests "
+        f"{_range(card, ['test'], 'speakers')} ({_range(card, ['test'], 'utterances')}){watched}."
     )
     scored = {"last": "last step", "validation": "step of the best validation UA"}[card["selection"]]
+    redone = {"chain": "the whole chain, from the first clustering on", "systems": "the systems alone"}
+    seeds = f"seed{'s' * (len(card['seeds']) > 1)} {', '.join(map(str, card['seeds']))}"
     heard = card["heard unlabelled test audio"]
     who = (
         f"unlabelled test audio was heard in pretraining and clustering by: {', '.join(heard)}"
         if heard
-        else ("nothing that was fitted heard a test speaker")
+        else "nothing that was fitted heard a test speaker"
     )
-    yield (
-        f"Scored: {scored}, seeds {', '.join(map(str, card['seeds']))}; {who}; classical systems, for which nothing "
-        "is chosen on them, train on the validation speakers too."
-    )
+    yield f"Scored: {scored}, {seeds} of {redone[card['seeds of']]}; {who}."
+    if card["normalised by speaker"]:
+        yield (
+            "Input normalised by all utterances of its speaker, tested ones too, which is transductive: "
+            f"{', '.join(card['normalised by speaker'])}."
+        )
 
 
 def _counts(part):
@@ -82,7 +95,10 @@ def _counts(part):
     }
 
 
-def _range(card, part, what):
-    counts = [fold[part][what] for fold in card["parts"]]
-    counts = [len(count) if isinstance(count, list) else count for count in counts]
+def _range(card, parts, what):
+    """The number of speakers or utterances in `parts` together, over folds."""
+    counts = []
+    for fold in card["parts"]:
+        own = [fold[part][what] for part in parts]
+        counts.append(len(set().union(*own)) if what == "speakers" else sum(own))
     return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"

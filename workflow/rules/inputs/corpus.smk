@@ -32,6 +32,12 @@ def protocol_settings():
         "settings": config["folds"],
         "selection": config["protocol"]["selection"],
         "seeds": config["seeds"],
+        "seeds_of": config["seeds_of"],
         "published": PUBLISHED,
         "transductive": [system["title"] for system in config["systems"].values() if system["transductive"]],
+        "speaker_normalised": [
+            system["title"]
+            for name, system in config["systems"].items()
+            if "encoder" in system and lineage.normalisation(config, name) == "speaker"
+        ],
     }

@@ -1,4 +1,5 @@
 # What the rules of evaluation.smk read and are told.
+from itertools import product
 
 
 def every_table():
@@ -11,7 +12,9 @@ def every_table():
 
 def every_intensity():
     """The frame scores of every intensity in every fold."""
-    return expand(f"{RESULTS}/fold-{{fold}}/intensity/{{intensity}}/frames.arrow", fold=FOLDS, intensity=INTENSITIES)
+    pools = [f"fold-{fold}" for fold in FOLDS]
+    made = [intensity_frames(name, *pool) for name in INTENSITIES for pool in product(pools, chain_seeds())]
+    return list(dict.fromkeys(made))
 
 
 def table_predictions(wildcards):
@@ -42,8 +45,8 @@ def table_maskings(wildcards):
         model.replace("model.safetensors", "masking.json")
         for name, transductive in dict.fromkeys(made)
         if name in config["pretraining"]
-        for fold in FOLDS
-        for model in model_of(name, fold, transductive)
+        for fold, seed in product(FOLDS, chain_seeds())
+        for model in model_of(name, fold, seed, transductive)
     ]
 
 

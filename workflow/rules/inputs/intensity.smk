@@ -20,22 +20,22 @@ def intensity_strengths(wildcards):
 def intensity_settings(wildcards):
     """Method, size and schedule."""
     entry = config["intensity"][wildcards.intensity]
-    return {key: entry[key] for key in ("method", "size", "schedule")} | {"seed": config["seeds"][0]}
+    told = {key: entry[key] for key in ("method", "size", "schedule")}
+    return told | {"seed": int(wildcards.seed), "selection": config["protocol"]["selection"]}
 
 
 def scoring_settings(wildcards):
-    """How frames are scored."""
-    return {key: config["intensity"][wildcards.intensity][key] for key in ("method", "smoothing")}
+    """How frames are scored, and of a network of another corpus who may have been fitted on there."""
+    told = {key: config["intensity"][wildcards.intensity][key] for key in ("method", "smoothing")}
+    return told | {"selection": config["protocol"]["selection"]}
 
 
 def intensity_model(wildcards):
-    """The network that scores: this fold's, or the one that another corpus' run made; none for energy."""
-    entry, name = config["intensity"][wildcards.intensity], wildcards.intensity
-    if entry["method"] == "energy":
-        return []
+    """The network that scores: this fold's, or the one that another corpus' run made with this seed."""
+    entry, name, seed = config["intensity"][wildcards.intensity], wildcards.intensity, wildcards.seed
     if entry["corpus"] is None:
-        return f"{RESULTS}/fold-{wildcards.fold}/intensity/{name}/model/model.safetensors"
-    return configuration.intensity_elsewhere(config, name)
+        return f"{RESULTS}/fold-{wildcards.fold}/seed-{seed}/intensity/{name}/model/model.safetensors"
+    return configuration.intensity_elsewhere(config, name, seed)
 
 
 def intensity_source(wildcards):
@@ -51,7 +51,8 @@ def intensity_source(wildcards):
     }
 
 
-def intensity_frames(name, pool):
-    """The scores of an intensity that a pool may use: its fold's; energy is the same in all."""
-    fold = fold_of(pool) if pool != "all" else FOLDS[0]
-    return f"{RESULTS}/fold-{fold}/intensity/{name}/frames.arrow"
+def intensity_frames(name, pool, seed):
+    """The scores of an intensity that a pool may use: its fold's; those without a network are the same in all."""
+    if config["intensity"][name]["method"] == "energy":
+        return f"{RESULTS}/intensity/{name}/frames.arrow"
+    return f"{RESULTS}/fold-{fold_of(pool)}/seed-{seed}/intensity/{name}/frames.arrow"

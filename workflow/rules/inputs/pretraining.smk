@@ -3,7 +3,7 @@
 
 def pretraining_start(wildcards):
     """The pretraining that this one goes on from, where it is not an encoder of config."""
-    return model_in_pool(config["pretraining"][wildcards.pretraining]["start"], wildcards.pool)
+    return model_in_pool(config["pretraining"][wildcards.pretraining]["start"], wildcards.pool, wildcards.seed)
 
 
 def pretraining_inputs(wildcards):
@@ -14,13 +14,13 @@ def pretraining_inputs(wildcards):
 def pretraining_labels(wildcards):
     """The units that it predicts, if any."""
     units = config["pretraining"][wildcards.pretraining]["units"]
-    return f"{RESULTS}/{wildcards.pool}/units/{units}/labels.arrow" if units else []
+    return f"{RESULTS}/{wildcards.pool}/seed-{wildcards.seed}/units/{units}/labels.arrow" if units else []
 
 
 def pretraining_intensity(wildcards):
     """The intensity that its masks follow, if any."""
     intensity = config["pretraining"][wildcards.pretraining]["intensity"]
-    return intensity_frames(intensity, wildcards.pool) if intensity else []
+    return intensity_frames(intensity, wildcards.pool, wildcards.seed) if intensity else []
 
 
 def pretraining_code(wildcards):
@@ -35,6 +35,7 @@ def pretraining_settings(wildcards):
         "schedule": entry["schedule"],
         "masking": entry["masking"],
         "head": lineage.head(config, wildcards.pretraining),
-        "seed": config["seeds"][0],
+        "seed": int(wildcards.seed),
+        **normalised_by(wildcards.pretraining),
         **start_of(entry["start"]),
     }

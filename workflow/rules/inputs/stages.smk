@@ -2,13 +2,14 @@
 
 
 def pools_of(name):
-    """Every pool that a pretraining is made in."""
+    """Every pool and seed that a pretraining is made in, as the folder of both."""
     transductive = {False: [False], True: [True], "both": [False, True]}[config["protocol"]["transductive"]]
-    return dict.fromkeys(pool_of(name, fold, heard) for heard in transductive for fold in FOLDS)
+    pools = dict.fromkeys(pool_of(name, fold, heard) for heard in transductive for fold in FOLDS)
+    return [f"{pool}/seed-{seed}" for pool in pools for seed in chain_seeds()]
 
 
 def pools_of_units(name):
-    """Every pool that units are made in: those of the pretrainings that guess them."""
+    """`pools_of` units: those of the pretrainings that guess them."""
     return dict.fromkeys(
         pool
         for pretraining, entry in config["pretraining"].items()
@@ -55,12 +56,17 @@ def intensity_files(names):
     """Strengths, networks and scores of every fold."""
     learned = [name for name in names if config["intensity"][name]["method"] != "energy"]
     own = [name for name in learned if config["intensity"][name]["corpus"] is None]
-    files = [
-        *["strengths.parquet"] * needs_strengths(names),
-        *(f"{name}/model/model.safetensors" for name in own),
-        *(f"{name}/frames.arrow" for name in names),
+    of_a_seed = [f"{name}/model/model.safetensors" for name in own] + [f"{name}/frames.arrow" for name in learned]
+    return [
+        *expand(f"{RESULTS}/fold-{{fold}}/intensity/strengths.parquet", fold=FOLDS if needs_strengths(names) else []),
+        *expand(
+            f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{file}}",
+            fold=FOLDS,
+            seed=chain_seeds(),
+            file=of_a_seed,
+        ),
+        *(f"{RESULTS}/intensity/{name}/frames.arrow" for name in names if name not in learned),
     ]
-    return expand(f"{RESULTS}/fold-{{fold}}/intensity/{{file}}", fold=FOLDS, file=files)
 
 
 def stages():

@@ -10,7 +10,14 @@ TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_S
 def system_encoder(wildcards):
     """The pretraining under the classifier, where it is not an encoder of config."""
     system = config["systems"][wildcards.system]
-    return model_of(system["encoder"], wildcards.fold, system["transductive"])
+    return model_of(system["encoder"], wildcards.fold, wildcards.seed, system["transductive"])
+
+
+def validation_predictions():
+    """Predictions for the validation speakers, where they are not trained on."""
+    if config["protocol"]["selection"] == "last":
+        return []
+    return f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/validation.parquet"
 
 
 def system_inputs(wildcards):
@@ -28,4 +35,4 @@ def system_settings(wildcards):
     entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
     if wildcards.system in CLASSICAL_SYSTEMS:
         return {"method": entry["method"]}
-    return {**entry, "selection": config["protocol"]["selection"], **start_of(entry["encoder"])}
+    return entry | normalised_by(entry["encoder"]) | start_of(entry["encoder"])

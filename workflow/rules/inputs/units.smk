@@ -3,7 +3,7 @@
 
 def embedded_model(wildcards):
     """The model whose hidden states are clustered, where a run made it."""
-    return model_in_pool(config["units"][wildcards.units]["frames"], wildcards.pool)
+    return model_in_pool(config["units"][wildcards.units]["frames"], wildcards.pool, wildcards.seed)
 
 
 def embedded_inputs(wildcards):
@@ -15,7 +15,7 @@ def clustered_frames(wildcards):
     """What is clustered: MFCC, or an embedding made in this pool."""
     if config["units"][wildcards.units]["frames"] == "mfcc":
         return f"{RESULTS}/features/mfcc.arrow"
-    return f"{RESULTS}/{wildcards.pool}/embeddings/{wildcards.units}/frames.arrow"
+    return f"{RESULTS}/{wildcards.pool}/seed-{wildcards.seed}/embeddings/{wildcards.units}/frames.arrow"
 
 
 def embedding_code(wildcards):
@@ -26,10 +26,12 @@ def embedding_code(wildcards):
 def embedding_settings(wildcards):
     """The layer that is clustered, and the starting point of an encoder that no run made."""
     entry = config["units"][wildcards.units]
-    return {"layer": entry["layer"], "seed": config["seeds"][0], **start_of(entry["frames"])}
+    told = {"layer": entry["layer"], "seed": int(wildcards.seed)}
+    return told | normalised_by(entry["frames"]) | start_of(entry["frames"])
 
 
 def clustering_settings(wildcards):
     """How k-means runs."""
     entry = config["units"][wildcards.units]
-    return {key: entry[key] for key in ("k", "inits", "max_frames")} | {"seed": config["seeds"][0]}
+    told = {key: entry[key] for key in ("k", "inits", "max_frames")}
+    return told | {"seed": int(wildcards.seed), "selection": config["protocol"]["selection"]}
