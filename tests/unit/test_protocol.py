@@ -32,6 +32,7 @@ def test_the_card_says_who_was_where():
     assert classes.startswith(
         "mine, 2 classes: anger (of cold anger, hot anger), neutral; 32 utterances of 4 speakers"
     )
+    assert classes.endswith("tested. Guessing has a UA of 50.0 %.")
     assert "leave-one-speaker-out, 4 by speaker" in folds and "1 validation speakers, disjoint" in folds
     assert made["joined"] == []
     assert "last step, seeds 0, 1; nothing that was fitted heard a test speaker" in scored

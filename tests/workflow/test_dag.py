@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "functionals"}
+UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "utterance_features"}
 LEARNED = {"embed", "cluster", "pretrain", "finetune"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
 EVALUATION = {"table", "figures", "all"}

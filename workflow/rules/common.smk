@@ -11,6 +11,7 @@ from serflow.errors import UserError
 from serflow.features import WIDTHS
 from serflow.models import family
 from serflow.provenance import code_digest, listing_digest
+from serflow.utterance_features import READS as UTTERANCE_FEATURES
 
 try:
     config = configuration.complete(config)
@@ -67,10 +68,14 @@ def family_of(name):
     return family(lineage.origin(config, name))
 
 
+def store_of(reads):
+    """The frame store of `audio`, or of one of the features."""
+    return f"{RESULTS}/corpus/audio.arrow" if reads == "audio" else f"{RESULTS}/features/{reads}.arrow"
+
+
 def features_of(name):
     """What the encoder, pretraining or system `name` reads: audio, or one of the features."""
-    reads = family_of(name).reads
-    return f"{RESULTS}/corpus/audio.arrow" if reads == "audio" else f"{RESULTS}/features/{reads}.arrow"
+    return store_of(family_of(name).reads)
 
 
 def code_with_encoder(script, name):

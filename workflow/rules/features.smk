@@ -1,4 +1,7 @@
-# Audio -> fbank and MFCC frames, and one row of functionals an utterance.
+# Audio -> fbank and MFCC frames, and features of a whole utterance, a row each.
+
+
+include: "inputs/features.smk"
 
 
 rule frame_features:
@@ -20,18 +23,21 @@ rule frame_features:
         "../scripts/frame_features.py"
 
 
-rule functionals:
+rule utterance_features:
     input:
-        audio=rules.corpus.output.audio,
+        frames=summarised,
     output:
-        functionals=f"{RESULTS}/features/functionals.parquet",
+        features=f"{RESULTS}/features/{{feature}}.parquet",
     log:
-        f"{LOGS}/features/functionals.log",
+        f"{LOGS}/features/{{feature}}.log",
+    wildcard_constraints:
+        feature="|".join(UTTERANCE_FEATURES),
     conda:
         "../../envs/features.yaml"
+    threads: workflow.cores or 1
     params:
-        code=code("functionals"),
+        code=code("utterance_features"),
     message:
-        "Extracting eGeMAPS functionals"
+        "Extracting {wildcards.feature}"
     script:
-        "../scripts/functionals.py"
+        "../scripts/utterance_features.py"

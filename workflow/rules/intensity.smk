@@ -6,7 +6,7 @@ include: "inputs/intensity.smk"
 
 rule strengths:
     input:
-        functionals=rules.functionals.output.functionals,
+        functionals=f"{RESULTS}/features/functionals.parquet",
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:

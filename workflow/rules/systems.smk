@@ -6,7 +6,7 @@ include: "inputs/systems.smk"
 
 rule classical:
     input:
-        features=rules.functionals.output.functionals,
+        features=classical_features,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:

@@ -10,12 +10,13 @@ from serflow.predictions import predictions_frame
 
 with job(snakemake) as made:
     utterances = pd.read_parquet(snakemake.input.utterances)
-    features = pd.read_parquet(snakemake.input.features).set_index("utterance")
+    features = pd.read_parquet(snakemake.input.features) if snakemake.input.features else utterances[["utterance"]]
+    features = features.set_index("utterance")
     parts, classes = labelled_parts(
         utterances, pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold), "last"
     )
     tested, labels = parts["test"]
     heard, targets = parts["train"]  # with the validation speakers, on whom nothing is chosen
-    fit = CLASSICAL[snakemake.params.settings["method"]]
+    fit = CLASSICAL[snakemake.params.settings["method"]].fit
     probabilities = fit(features.loc[heard].to_numpy(), targets, features.loc[tested].to_numpy(), len(classes))
     write_parquet(snakemake.output.predictions, predictions_frame(tested, labels, probabilities, classes), made)

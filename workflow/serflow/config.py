@@ -10,12 +10,12 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from serflow.classical import CLASSICAL
 from serflow.errors import UserError
 from serflow.lineage import hears_audio, needs, normalisation, origin
 from serflow.models import family
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
-CLASSICAL = ("majority", "svm")  # methods that need no encoder
 NAMED = ("encoders", "intensity", "units", "pretraining", "systems", "tables")
 SCHEDULES = {  # whose entries differ from which common schedule
     "intensity": "intensity_schedule",

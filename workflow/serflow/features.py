@@ -1,6 +1,4 @@
-"""Acoustic features of one utterance: fbank, MFCC, and eGeMAPS functionals. Normalising is left to who reads them."""
-
-import functools
+"""Frames of an utterance: fbank and MFCC, which whoever reads them normalises."""
 
 import numpy as np
 
@@ -39,11 +37,6 @@ def mfcc(samples):
     return _with_differences(mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE))
 
 
-def functionals(samples):
-    """88 eGeMAPSv02 functionals of the utterance (Eyben et al. 2016), a one-row pandas frame."""
-    return _egemaps().process_signal(samples, RATE).reset_index(drop=True)
-
-
 def _mel_energies(samples, **window):
     from torchaudio.compliance.kaldi import fbank
 
@@ -62,10 +55,3 @@ def _waveform(samples):
     import torch
 
     return torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
-
-
-@functools.cache
-def _egemaps():
-    import opensmile
-
-    return opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)

@@ -49,7 +49,8 @@ def sentences(card):
     counted = f" The corpus here has {card['utterances']} utterances, its owner's {published}." if differs else ""
     yield (
         f"{card['corpus']}, {len(classes)} classes: {', '.join(classes)}; "
-        f"{tested['utterances']} utterances of {tested['speakers']} speakers tested.{counted}"
+        f"{tested['utterances']} utterances of {tested['speakers']} speakers tested. "
+        f"Guessing has a UA of {100 / len(classes):.1f} %.{counted}"
     )
     if card["joined"]:
         yield f"Joined from {', '.join(card['joined'])}, which are taken to have no speaker in common."

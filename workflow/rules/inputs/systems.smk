@@ -30,6 +30,12 @@ def system_code(wildcards):
     return code_with_encoder("finetune", wildcards.system)
 
 
+def classical_features(wildcards):
+    """What the method reads beside the labels, if anything."""
+    reads = configuration.CLASSICAL[config["systems"][wildcards.system]["method"]].reads
+    return f"{RESULTS}/features/{reads}.parquet" if reads else []
+
+
 def system_settings(wildcards):
     """The system's entry in config without its title, which changes no number."""
     entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}

@@ -4,9 +4,10 @@ from serflow import lineage
 from serflow.audio import RATE
 from serflow.features import HOP, WIDTHS
 
-FEATURE_RULES = ("frame_features", "functionals")
+FEATURE_RULES = ("frame_features", "utterance_features")
 TRAINING = ("finetune", "pretrain", "train_intensity")
 NETWORK_RULES = (*TRAINING, "embed", "intensity")
+SIDE_BY_SIDE = (*NETWORK_RULES, "cluster", "classical", "strengths", "utterance_features")  # or on all cores
 
 
 def work_of(config, jobs, speech):
@@ -52,12 +53,12 @@ def _work(config, rule, name, speech):
 
 
 def seconds(config, jobs, speech, measured, side):
-    """Seconds of the whole run by part. Folds run `side` by side; corpus, features and tables one after another."""
+    """Seconds of the whole run by part. Folds run `side` by side; corpus, frames and tables one after another."""
     works, heavy, light = measured
     parts = dict.fromkeys(("training", "evaluating and embedding", "corpus and features", "starting jobs"), 0.0)
     for rule, name in jobs:
         found = _found(config, rule, name, speech, works)
-        share = 1 / side if rule in (*NETWORK_RULES, "cluster", "classical", "strengths") else 1.0
+        share = 1 / side if rule in SIDE_BY_SIDE else 1.0
         parts["starting jobs"] += share * (heavy if rule in NETWORK_RULES else light)
         if rule in TRAINING:
             schedule = found["schedule"]
@@ -73,7 +74,7 @@ def seconds(config, jobs, speech, measured, side):
         elif rule == "intensity" and found:
             parts["evaluating and embedding"] += share * found["utterance"] * speech["utterances"]
         elif found:
-            parts["corpus and features"] += found["utterance"] * speech["utterances"]
+            parts["corpus and features"] += share * found["utterance"] * speech["utterances"]
         elif rule in speech["reading"]:
             parts["corpus and features"] += speech["reading"][rule]
     return parts

@@ -40,7 +40,7 @@ def _jobs(summary):
     for file, _, rule, _, _, planned in rows:
         if planned == "update pending":
             place = Path(file)
-            if rule in ("frame_features", "functionals", "table", "figures"):
+            if rule in ("frame_features", "utterance_features", "table", "figures"):
                 place = place.with_suffix("")
             else:
                 place = place.parents[1] if place.parent.name == "model" else place.parent

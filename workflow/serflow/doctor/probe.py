@@ -76,9 +76,13 @@ def _do(work):
     if work["rule"] == "feature":
         from serflow import features
         from serflow.audio import RATE
+        from serflow.utterance_features import EXTRACTORS, READS
 
-        noise = torch.randn(int(RATE * work["seconds"])).numpy()
-        utterance = _second_time(lambda: getattr(features, work["feature"])(noise))
+        name, values = work["feature"], torch.randn(int(RATE * work["seconds"])).numpy()
+        if READS.get(name, "audio") != "audio":
+            values = getattr(features, READS[name])(values)
+        extract = EXTRACTORS.get(name) or getattr(features, name)
+        utterance = _second_time(lambda: extract(values))
         return {"utterance": utterance, "busy": 2 * utterance, "wall": time.perf_counter() - began}
     if work["rule"] == "train_intensity":
         model, batch, one = _intensity(work)
