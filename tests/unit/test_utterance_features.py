@@ -109,7 +109,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         workers = set(map(int, process.stdout.readline().split()))
     finally:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=60)  # once the workers, which hold the other end, have ended
     assert workers
     deadline = time.monotonic() + 60
     while any(map(alive, workers)) and time.monotonic() < deadline:
