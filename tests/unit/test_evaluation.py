@@ -1,3 +1,4 @@
+import io
 import itertools
 import json
 import re
@@ -8,12 +9,21 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from serflow.errors import UserError
 from serflow.evaluation import figures, tables
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
-from serflow.evaluation.statistics import holm, interval, paired_test
+from serflow.evaluation.statistics import (
+    MIN_BLOCKS,
+    compare,
+    holm,
+    interval,
+    planned_error,
+    resolvable,
+    unit_of,
+)  # fmt: skip
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 METRICS = [unweighted_accuracy, weighted_accuracy, macro_f1]
@@ -40,55 +50,89 @@ def test_confusion_has_true_rows_and_refuses_a_class_it_does_not_know():
         confusion(["sad"], ["calm"], CLASSES)
 
 
-def simulate(rng, recall, speakers, utterances=10):
-    """Two systems' confusions `[2, S, C, C]` that differ by chance alone; speakers' recalls scatter."""
-    own = rng.beta(recall * 10, (1 - recall) * 10, (speakers, len(CLASSES)))
-    hits = rng.binomial(utterances, own, (2, *own.shape))[..., None]
+def simulate(rng, corpora, blocks, seeds=1, network=0.08, systems=2, difference=0.0):
+    """Confusions `[corpora, systems, blocks, C, C]`, seeds summed; every block and seed has a network of its own.
+
+    Blocks have unequal counts and may lack a class; the first system is better by `difference`."""
+    counts = rng.integers(10, 30, (blocks, len(CLASSES)))
+    counts[0, 1] = 0
+    right = [0.4, 0.5, 0.5, 0.6] + rng.normal(0, network, (corpora, systems, seeds, blocks, 1))
+    right += rng.normal(0, 0.05, (corpora, 1, 1, blocks, len(CLASSES)))
+    right[:, 0] += difference
+    hits = rng.binomial(counts, np.clip(right, 0, 1)).sum(2)
     identity = np.eye(len(CLASSES), dtype=int)
-    return hits * identity + (utterances - hits) * np.roll(identity, 1, axis=1)
+    return hits[..., None] * identity + (seeds * counts - hits)[..., None] * np.roll(identity, 1, axis=1)
 
 
-@pytest.mark.parametrize("speakers", [6, 8, 10, 24])
-def test_the_interval_covers_as_often_as_it_says(speakers):
-    rng = np.random.default_rng(1)
-    bounds = [interval(simulate(rng, 0.6, speakers)[0], unweighted_accuracy, resamples=1000) for _ in range(500)]
-    assert 0.925 < np.mean([low <= 0.6 <= high for low, high in bounds]) < 0.975  # 2.5 standard errors
+@pytest.mark.parametrize(("blocks", "seeds"), [(5, 3), (10, 1)])
+def test_intervals_and_tests_are_right_as_often_as_they_say_though_folds_have_networks_of_their_own(blocks, seeds):
+    corpora = simulate(np.random.default_rng(1), 4000, blocks, seeds)
+    ua, difference = interval(corpora[:, 0]), compare(corpora[:, 0], corpora[:, 1])
+    assert 0.935 < np.mean((ua.low <= 0.5) & (ua.high >= 0.5)) < 0.965  # 4 standard errors
+    assert 0.935 < np.mean((difference.low <= 0) & (difference.high >= 0)) < 0.965
+    assert 0.035 < np.mean(difference.p < 0.05) < 0.065
 
 
-def test_the_paired_test_is_level_under_the_null_and_sees_a_real_difference():
-    rng = np.random.default_rng(2)
-    null = [paired_test(*simulate(rng, 0.6, 8), unweighted_accuracy)[1] < 0.05 for _ in range(400)]
-    assert 0.015 < np.mean(null) < 0.085
-
-    pairs = [(simulate(rng, 0.75, 10)[0], simulate(rng, 0.5, 10)[0]) for _ in range(40)]
-    differences, p_values = np.transpose([paired_test(*pair, unweighted_accuracy) for pair in pairs])
-    assert np.mean(differences) == pytest.approx(0.25, abs=0.03)
-    assert np.mean(p_values < 0.05) > 0.9
+def test_what_is_said_to_be_resolvable_is_found_four_times_in_five():
+    smallest = resolvable(planned_error(5, 10, 3, speaker=0, utterances=42), blocks=5)  # 84 in a block of 2 speakers
+    corpora = simulate(np.random.default_rng(2), 4000, 5, seeds=3, difference=smallest)
+    found = compare(corpora[:, 0], corpora[:, 1])
+    assert found.value.mean() == pytest.approx(smallest, abs=0.01)
+    assert 0.77 < np.mean(found.p < 0.05) < 0.83
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_p_counts_every_swap_of_speakers_even_where_they_tie_or_lack_classes(metric):
-    rng = np.random.default_rng(3)
-    swaps = np.array(list(itertools.product([False, True], repeat=6)))[..., None, None]
-    for _ in range(100):
-        a, b = simulate(rng, 0.6, 6) * (rng.random((6, 4, 1)) < 0.8)
-        null = metric(np.where(swaps, b, a).sum(1)) - metric(np.where(swaps, a, b).sum(1))
-        difference, p = paired_test(a, b, metric)
-        assert difference == pytest.approx(metric(a.sum(0)) - metric(b.sum(0)))
-        assert p == pytest.approx(np.mean(np.abs(null) >= abs(difference) - 1e-12))
+def test_resolvable_grows_with_claims_and_shrinks_with_folds_and_seeds():
+    assert resolvable(0.04, 5, 1) < resolvable(0.04, 5, 3) < resolvable(0.04, 5, 8)
+    assert resolvable(0.04, 10) < resolvable(0.04, 5) < resolvable(0.04, MIN_BLOCKS)
+    assert np.isnan([resolvable(0.04, MIN_BLOCKS - 1), resolvable(0.04, 5, 0)]).all()
+    assert planned_error(10, 10, 1) < planned_error(5, 10, 1) and planned_error(5, 10, 3) < planned_error(5, 10, 1)
 
 
-def test_more_seeds_of_one_system_do_not_change_the_test():
-    a, b = simulate(np.random.default_rng(4), 0.6, 7)
-    assert paired_test(a, 3 * b, macro_f1) == pytest.approx(paired_test(a, b, macro_f1))
-    assert paired_test(a, 3 * a, macro_f1) == pytest.approx((0, 1))
+def test_blocks_are_folds_or_else_speakers():
+    assert [unit_of(*design) for design in [(5, 5), (2, 8), (1, 1)]] == ["fold", "speaker", None]
 
 
-def test_resampling_is_seeded_and_one_speaker_is_no_sample():
-    a, b = simulate(np.random.default_rng(5), 0.6, 30)
-    assert paired_test(a, b, macro_f1) == paired_test(a, b, macro_f1)
-    assert interval(a, macro_f1) == interval(a, macro_f1) != interval(a, macro_f1, seed=1)
-    assert np.isnan([*interval(a[:1], macro_f1), paired_test(a[:1], b[:1], macro_f1)[1]]).all()
+counted = st.lists(st.integers(0, 30), min_size=16, max_size=16).map(lambda counts: np.reshape(counts, (4, 4)))
+pairs = st.lists(st.tuples(counted, counted), min_size=MIN_BLOCKS, max_size=6)
+
+
+@given(pairs, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_neither_order_nor_seeds_nor_names_of_systems_matter(blocks, random, seeds):
+    a, b = (np.stack(own) + np.eye(4, dtype=int) for own in zip(*blocks, strict=True))
+    found = compare(a, b)
+    assert found.value == pytest.approx(unweighted_accuracy(a.sum(0)) - unweighted_accuracy(b.sum(0)))
+    order = random.sample(range(len(a)), len(a))
+    assert compare(a[order], b[order]) == pytest.approx(found)
+    assert compare(a, seeds * b) == pytest.approx(found)
+    turned = compare(b, a)
+    assert turned == pytest.approx((-found.value, found.error, -found.high, -found.low, found.p))
+
+
+@given(st.lists(counted, min_size=1, max_size=6), st.integers(1, 5))
+def test_identical_systems_do_not_differ_and_nothing_warns(blocks, seeds):
+    blocks = np.stack(blocks) + np.eye(4, dtype=int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, own = compare(blocks, seeds * blocks), interval(blocks)
+    if len(blocks) < MIN_BLOCKS:
+        assert found.value == 0 and np.isnan([*found[1:], own.low, own.high]).all()
+    else:
+        assert found == (0, 0, 0, 0, 1) and 0 <= own.low <= own.value <= own.high <= 1
+
+
+def test_a_class_that_nobody_spoke_and_one_of_a_single_block_are_no_trouble():
+    blocks = simulate(np.random.default_rng(3), 1, 5)[0]
+    blocks[:, :, 2] = 0
+    blocks[:, 1:, 3] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare(*blocks)
+    assert found.value == pytest.approx(np.subtract(*unweighted_accuracy(blocks.sum(1)))) and 0 < found.p < 1
+
+
+def test_a_difference_that_no_block_contradicts():
+    wrong, right = np.array([[[0, 9], [0, 9]], [[9, 0], [0, 9]]])
+    assert compare(np.stack([right] * 3), np.stack([wrong] * 3)) == (0.5, 0, 0.5, 0.5, 0)
 
 
 def test_holm_by_hand():
@@ -105,6 +149,7 @@ ROWS = [
     {"system": "same", "name": "fbank, again", "baseline": "fbank", "published": None},
     {"system": "ours", "name": "50 % better_& | so", "baseline": "fbank", "published": "81.43 / 83.16"},
 ]
+ONE_CLAIM = [*ROWS[:1], ROWS[1] | {"claim": False}, ROWS[2]]
 
 
 def predict(accuracy, seeds, rng):
@@ -149,8 +194,50 @@ def test_the_tables_numbers_are_sklearns(predictions, table):
     assert ours["UA_low"] < ours["UA"] < ours["UA_high"]
     assert ours["difference"] == pytest.approx(ours["UA"] - table["UA"][0], abs=1e-4)
     assert ours["p_holm"] == pytest.approx(2 * ours["p"], abs=1e-4)
-    assert list(ours[["utterances", "speakers", "seeds"]]) == [160, 8, 3]
-    assert table[["baseline", "difference", "p", "p_holm"]].iloc[0].isna().all()
+    assert ours["difference_low"] < ours["difference"] < ours["difference_high"]
+    assert list(ours[["utterances", "speakers", "folds", "seeds", "unit"]]) == [160, 8, 4, 3, "fold"]
+    assert table[["baseline", "difference", "p", "p_holm", "resolvable"]].iloc[0].isna().all()
+
+
+def test_the_difference_is_a_t_test_of_what_every_fold_adds(predictions, table):
+    def recalls(frame):
+        return (frame["label"] == frame["prediction"]).groupby([frame["fold"], frame["label"]]).mean().unstack()
+
+    added = (recalls(predictions["ours"]) - recalls(predictions["fbank"])).mean(axis=1)  # folds are alike here
+    expected = stats.ttest_1samp(added, 0)
+    ours = table.set_index("system").loc["ours"]
+    assert list(ours[["difference", "p"]]) == pytest.approx([added.mean(), expected.pvalue], abs=1e-4)
+    assert list(ours[["difference_low", "difference_high"]]) == pytest.approx(
+        expected.confidence_interval(), abs=1e-4
+    )
+
+
+def test_only_claims_are_tested_and_corrected_for(predictions, table):
+    one = tables.build_table(ONE_CLAIM, predictions, UTTERANCES, CLASSES).set_index("system")
+    both = table.set_index("system")
+    assert list(one.loc["same", ["difference", "difference_low"]]) == list(
+        both.loc["same", ["difference", "difference_low"]]
+    )
+    assert one.loc["same", ["p", "p_holm", "resolvable"]].isna().all()
+    assert one.p_holm["ours"] == one.p["ours"] == both.p["ours"]
+    assert one.resolvable["ours"] < both.resolvable["ours"] == both.resolvable["same"]
+    *_, note = tables.to_markdown(one.reset_index()).splitlines()
+    assert "over 1 claim (a difference without p is none)" in note and "the claim would be resolved" in note
+
+
+def test_scores_of_parts_are_sklearns(predictions):
+    scores = tables.scores_of_parts(predictions, UTTERANCES, CLASSES)
+    assert len(scores) == (1 + 3 + 3) * (8 + 4 + 4) and not scores.isna().any(axis=None)
+    ours = predictions["ours"].query("seed == 2")
+    own = ours[ours["utterance"].str.startswith("speaker5")]
+    index = scores.set_index(["system", "seed", "kind", "name"])
+    expected = [balanced_accuracy_score(own.label, own.prediction), accuracy_score(own.label, own.prediction), 20]
+    assert list(index.loc["ours", 2, "speaker", "speaker5"]) == pytest.approx(expected, abs=5e-5)
+    sad = ours[ours.label == "sad"]
+    recall = np.mean(sad.prediction == "sad").round(4)
+    assert list(index.loc["ours", 2, "class", "sad"]) == [recall, recall, 40]
+    again = pd.read_csv(io.StringIO(scores.to_csv(index=False)))
+    assert again.groupby(["system", "seed", "kind"]).utterances.sum().unique().tolist() == [160]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -181,14 +268,18 @@ def test_a_baseline_that_never_ran_is_named(predictions):
 
 
 def test_markdown_reads_as_intended(table):
-    *body, empty, protocol, note = tables.to_markdown(table, ["`ours` hears\ntest audio"]).splitlines()
-    _, _, fbank, same, ours = body
+    *body, empty, pooled, blocks, claims, note = tables.to_markdown(table, ["`ours` hears\ntest audio"]).splitlines()
+    header, _, fbank, same, ours = body
+    assert "| UA % [95 % over 4 folds] " in header
     assert len({len(line) for line in body}) == 1 and empty == ""
     assert [cell.strip() for cell in fbank.split("|")][6:8] == ["-", "-"]
-    assert re.search(r"\d vs fbank, not resolved", same) and "**" not in fbank + same
+    assert re.search(r"\d vs fbank, not resolved \(\d+\.\d would be\)", same) and "**" not in fbank + same
     assert re.match(r"\| 50 % better\\_& \\\| so +\| \*\*\d\d\.\d \[\d\d\.\d, \d\d\.\d\]\*\* +\| \d\d\.\d ± ", ours)
     assert re.search(r"\| \+\d\d\.\d vs fbank, p = \.0\d\d +\| 81\.43 / 83\.16 \|$", ours)
-    assert "bootstrap over 8 speakers" in protocol and "(1 or 3 a system)" in protocol
+    assert "averaged over seeds (1 or 3 a system)" in pooled
+    assert "Student's t over 4 folds (3 degrees of freedom)" in blocks
+    assert "Holm-corrected over 2 claims, not resolved" in claims
+    assert "the first of 2 claims would be resolved" in claims
     assert note == r"- \`ours\` hears test audio"
 
 
@@ -212,19 +303,35 @@ def test_no_name_breaks_a_table(table, name):
     assert re.sub(r"\\([\\`*_|~$<])", r"\1", cells[0]).strip() == " ".join(f"a{name}".split())
 
     lines = tables.to_latex(table, [name]).split("\n")
-    assert lines[0] == r"\begin{tabular}{lllllll}" and lines[-4] == r"\end{tabular}"
+    assert lines[0] == r"\begin{tabular}{lllllll}" and r"\end{tabular}" in lines
     plain = re.sub(r"\\([%&#_{}$]|\\$)", "", "\n".join(lines), flags=re.MULTILINE)
     assert [line.count("&") for line in plain.split("\n")[4:7]] == [6, 6, 6]
     assert plain.count("{") == plain.count("}") and plain.count("$") % 2 == 0
     assert not re.search(r"[%#^~_]", plain)
 
 
-def test_four_speakers_are_told_that_they_cannot_resolve(predictions):
-    few = UTTERANCES[UTTERANCES["speaker"].isin(SPEAKERS[:4])]
-    own = {key: frame[frame["utterance"].isin(few["utterance"])] for key, frame in predictions.items()}
+@pytest.mark.parametrize(
+    ("folds", "speakers", "header", "note"),
+    [
+        (2, 8, "UA % [95 % over 8 speakers]", "(7 degrees of freedom); they concern these trained networks, not the"),
+        (1, 3, "UA % [95 % over 3 speakers]", "not the methods, which 1 fold cannot test."),
+        (2, 2, "UA %", "With 2 folds and 2 speakers nothing can be tested: no interval, no p."),
+        (1, 1, "UA %", "With 1 fold and 1 speaker nothing can be tested: no interval, no p."),
+    ],
+)
+def test_few_folds_are_told_what_they_cannot_test(predictions, folds, speakers, header, note):
+    few = UTTERANCES[UTTERANCES["speaker"].isin(SPEAKERS[:speakers])]
+    own = {
+        key: frame[frame["utterance"].isin(few["utterance"])].assign(
+            fold=lambda part: part["utterance"].str[7].astype(int) % folds
+        )
+        for key, frame in predictions.items()
+    }
     table = tables.build_table(ROWS, own, few, CLASSES)
-    assert table["p"].min() == 0.125
-    assert "4 speakers allow no corrected p below 0.25" in tables.to_markdown(table)
+    assert table["p"].notna().any() == table["UA_low"].notna().any() == ("[" in header)
+    lines = tables.to_markdown(table).replace("\\", "").splitlines()
+    assert header in [cell.strip() for cell in lines[0].split("|")]
+    assert note in lines[7] and not tables.to_latex(table).count("nan")
 
 
 COUNTS = np.array([[50, 3, 0, 7], [2, 40, 9, 1], [0, 0, 0, 0], [5, 5, 5, 90]])

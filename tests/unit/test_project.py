@@ -138,6 +138,26 @@ def test_transductive_alone_replaces_the_rows():
     assert rows["hubert-frame-labels-transductive"] == "hubert-mean-transductive"
 
 
+def test_claims_are_all_compared_rows_or_those_that_are_named():
+    def flea(how=False, **table):
+        table = demo()["tables"]["flea"] | {"claims": None} | table
+        return demo(tables={"flea": table}, protocol={"transductive": how})["tables"]["flea"]
+
+    plain = flea()
+    assert plain["claims"] == [name for name, baseline in plain["rows"].items() if baseline] and plain["claims"]
+    assert flea("both")["claims"] == [*plain["claims"], *list(flea("both")["rows"])[-3:]]
+    for how in (False, "both"):
+        assert flea(how, claims=["hubert-mean"])["claims"] == ["hubert-mean"]
+    assert flea(True, claims=["hubert-mean"])["claims"] == ["hubert-mean-transductive"]
+    assert flea(claims=[])["claims"] == []
+    for wrong, sentence in {
+        "hubert-men": "tables.flea.claims names 'hubert-men', which is not defined: did you mean 'hubert-mean'?",
+        "majority": "tables.flea.claims names 'majority', which its rows compare with nothing: give it a baseline",
+    }.items():
+        with pytest.raises(UserError, match=re.escape(sentence)):
+            flea(claims=[wrong])
+
+
 @pytest.mark.parametrize(
     ("folds", "sentence"),
     [

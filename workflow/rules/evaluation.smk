@@ -17,6 +17,7 @@ rule table:
         markdown=report(f"{RESULTS}/tables/{{table}}.md", caption="../report/table.rst", category="Tables"),
         latex=f"{RESULTS}/tables/{{table}}.tex",
         metrics=f"{RESULTS}/tables/{{table}}.json",
+        scores=f"{RESULTS}/tables/{{table}}-scores.csv",
     log:
         f"{LOGS}/tables/{{table}}.log",
     conda:

@@ -19,4 +19,6 @@ with job(snakemake) as made:
     heard, targets = parts["train"]  # with the validation speakers, on whom nothing is chosen
     fit = CLASSICAL[snakemake.params.settings["method"]].fit
     probabilities = fit(features.loc[heard].to_numpy(), targets, features.loc[tested].to_numpy(), len(classes))
-    write_parquet(snakemake.output.predictions, predictions_frame(tested, labels, probabilities, classes), made)
+    speakers = utterances.set_index("utterance").speaker
+    frame = predictions_frame(tested, speakers, labels, probabilities, classes)
+    write_parquet(snakemake.output.predictions, frame, made)

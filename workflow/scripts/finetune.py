@@ -41,7 +41,8 @@ with job(snakemake) as made:
     for part in ("validation", "test") if watched else ("test",):
         names, labels = parts[part]
         probabilities, weights = predict(model, inputs, names, batch_seconds())
-        frames[part] = predictions_frame(names, labels, probabilities, classes)
+        speakers = utterances.set_index("utterance").speaker
+        frames[part] = predictions_frame(names, speakers, labels, probabilities, classes)
         if settings["pooling"].startswith("attention"):
             frames[part]["frame_weights"] = weights
     with replacing(folder / "model") as temporary:

@@ -8,7 +8,7 @@ import pandas as pd
 from job import job
 from serflow.artifacts import write_json, write_text
 from serflow.evaluation.results import read_predictions
-from serflow.evaluation.tables import build_table, masking_notes, to_latex, to_markdown, to_metrics
+from serflow.evaluation.tables import build_table, masking_notes, scores_of_parts, to_latex, to_markdown, to_metrics
 from serflow.protocol import sentences
 
 with job(snakemake) as made:
@@ -18,10 +18,11 @@ with job(snakemake) as made:
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
     rows = [
-        {"system": system, "name": settings["titles"][system], "baseline": baseline}
-        for system, baseline in settings["rows"].items()
+        {"system": name, "name": settings["titles"][name], "baseline": baseline, "claim": name in settings["claims"]}
+        for name, baseline in settings["rows"].items()
     ]
-    table = build_table(rows, predictions, tested, sorted(utterances.emotion.unique()), validations)
+    classes = sorted(utterances.emotion.unique())
+    table = build_table(rows, predictions, tested, classes, validations)
     maskings = {}
     for path in map(Path, snakemake.input.maskings):
         name = f"{path.parent.name}{' (transductive)' * path.parts[-4].startswith('all')}"
@@ -32,3 +33,4 @@ with job(snakemake) as made:
     write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")
     write_text(snakemake.output.latex, to_latex(table, notes))
     write_json(snakemake.output.metrics, to_metrics(table))
+    write_text(snakemake.output.scores, scores_of_parts(predictions, tested, classes).to_csv(index=False))

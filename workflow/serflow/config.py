@@ -50,6 +50,9 @@ def complete(config):
     _check_folds(config)
     _mark_normalised(config)
     _add_transductive(config)
+    for table in config["tables"].values():
+        if table["claims"] is None:
+            table["claims"] = [system for system, baseline in table["rows"].items() if baseline is not None]
     return config
 
 
@@ -152,8 +155,9 @@ def _check_names(config):
         if "encoder" not in entry:
             raise UserError(f"config: systems.{name} lacks the key 'encoder': name one of encoders or pretraining.")
         _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
-    if "intensity" in config["tables"]:
-        raise UserError("config: tables.intensity is the table of the demo's intensities: give yours another name.")
+    for name in config["tables"]:
+        if name == "intensity" or name.endswith("-scores"):
+            raise UserError(f"config: tables.{name} is another table of the run: give yours another name.")
     if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
         raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")
     for name, table in config["tables"].items():
@@ -163,6 +167,14 @@ def _check_names(config):
             _named(system, systems, f"tables.{name}.rows")
             if baseline is not None:
                 _named(baseline, table["rows"], f"tables.{name}.rows.{system}")
+        compared = [system for system, baseline in table["rows"].items() if baseline is not None]
+        for system in table["claims"] or ():
+            _named(system, table["rows"], f"tables.{name}.claims")
+            if system not in compared:
+                raise UserError(
+                    f"config: tables.{name}.claims names '{system}', which its rows compare with nothing: give it a "
+                    "baseline there, or take it out of claims."
+                )
     _check_cycles(config)
 
 
@@ -251,6 +263,7 @@ def _add_transductive(config):
             table["rows"] = rows | {variants[name]: name for name in rows if name in variants}
         else:
             table["rows"] = {variants.get(name, name): variants.get(other, other) for name, other in rows.items()}
+            table["claims"] = table["claims"] and [variants.get(name, name) for name in table["claims"]]
 
 
 def check_root(config):

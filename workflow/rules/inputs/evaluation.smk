@@ -4,7 +4,8 @@ from itertools import product
 
 def every_table():
     """All tables in all their forms, with the numbers that DVC compares, and the figures of each."""
-    tables = expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=config["tables"], form=["csv", "md", "tex", "json"])
+    forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
+    tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
     truth = expand(f"{RESULTS}/tables/intensity.{{form}}", form=["csv", "md"]) if IS_DEMO and INTENSITIES else []
     return [*tables, *figures, *truth]

@@ -41,7 +41,7 @@ def _jobs(summary):
         if planned == "update pending":
             place = Path(file)
             if rule in ("frame_features", "utterance_features", "table", "figures"):
-                place = place.with_suffix("")
+                place = place.with_name(place.stem.removesuffix("-scores"))
             else:
                 place = place.parents[1] if place.parent.name == "model" else place.parent
             name = place.parts[-3] if rule in ("finetune", "classical") else place.name

@@ -1,4 +1,7 @@
-"""The table of a paper, one row a system: as numbers (CSV), to read (Markdown) and to print (LaTeX)."""
+"""The table of a paper, one row a system: as numbers (CSV), to read (Markdown) and to print (LaTeX).
+
+The scores of its speakers, folds and classes stand beside it.
+"""
 
 import re
 from itertools import compress
@@ -8,19 +11,19 @@ import pandas as pd
 
 from serflow.errors import UserError
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
-from serflow.evaluation.statistics import holm, interval, paired_test, speaker_confusions
+from serflow.evaluation.statistics import ALPHA, block_confusions, compare, holm, interval, resolvable, unit_of
 
 COLUMNS = [
     "system", "name", "UA", "UA_low", "UA_high", "UA_fold_mean", "UA_fold_sd", "WA", "WA_fold_mean",
-    "WA_fold_sd", "macro_F1", "baseline", "difference", "p", "p_holm", "published", "UA_as_published",
-    "utterances", "speakers", "seeds",
+    "WA_fold_sd", "macro_F1", "baseline", "difference", "difference_low", "difference_high", "p", "p_holm",
+    "resolvable", "published", "UA_as_published", "utterances", "speakers", "folds", "seeds", "unit",
 ]  # fmt: skip
 METRICS = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "macro_F1": macro_f1}
-RESOLVED = 0.05
+PARTS = {"speaker": "speaker", "fold": "fold", "class": "label"}  # kinds, and the column of a kind
 MINUS = "\N{MINUS SIGN}"
 HEADER = [
     "System",
-    "UA % [95 % interval]",
+    "UA %",
     "UA % over folds",
     "WA %",
     "Macro-F1 %",
@@ -33,41 +36,70 @@ HEADER = [
 def build_table(rows, predictions, utterances, classes, validations=None):
     """Score every row's system: a frame of COLUMNS, fractions of 1, rounded to 4 decimals.
 
-    rows: dicts of system, name, baseline (the system it claims to beat, or None) and, where known, published.
-    predictions: system -> frame of utterance, label, prediction, fold, seed; every fold and seed, any order.
+    rows: dicts of system, name, baseline (the system it is compared with, or None) and, where known, published and
+    claim (False where it does not claim to beat its baseline).
+    predictions: system -> frame of utterance, label, prediction, fold, seed; every fold and seed, any order. Systems
+    may have different seeds.
     utterances: frame of utterance, speaker, emotion of all that some fold tests.
     validations: as predictions, for validation speakers; UA_as_published is then the mean over folds and seeds of
     (validation UA + test UA) / 2, as FLEA's released code scores (METHODS 9: not clean).
     UA, WA and macro_F1 are pooled over folds and averaged over seeds; *_fold_mean and *_fold_sd (n - 1) are
-    over folds and seeds; the interval, `difference` and `p` are of UA, over speakers. All p of a table are
-    one Holm family. Raises UserError where a system is not there, or a seed does not score each utterance
-    once with its true label.
+    over folds and seeds; intervals and `p` are of UA, over blocks that are a `unit` (`statistics.unit_of`) each. Only
+    claims have a p, and are one Holm family. `resolvable` is the same for all of them, from the root mean square of
+    their standard errors: one alone is too uncertain over a few blocks. Raises UserError where a system is not there,
+    or a seed does not score each utterance once with its true label.
     """
     utterances = utterances.set_index("utterance")
-    by_speaker = {}
-    for system in sorted({row[key] for row in rows for key in ("system", "baseline")} - {None}):
+    systems = sorted({row[key] for row in rows for key in ("system", "baseline")} - {None})
+    for system in systems:
         if system not in predictions:
             raise UserError(
                 f"system {system} is in a table but has no predictions: run it or take it out of the table"
             )
         _check(system, predictions[system], utterances["emotion"])
-        by_speaker[system] = speaker_confusions(predictions[system], utterances["speaker"], classes)
+    facts = {"utterances": len(utterances), "speakers": utterances["speaker"].nunique()}
+    facts["folds"] = min(predictions[system]["fold"].nunique() for system in systems)
+    facts["unit"] = unit_of(facts["folds"], facts["speakers"])
+    blocks = {system: _blocks(predictions[system], utterances, facts["unit"], classes) for system in systems}
 
-    scored = []
+    scored, errors = [], []
     for row in rows:
-        frame, own = predictions[row["system"]], by_speaker[row["system"]]
-        low, high = interval(own, unweighted_accuracy)
-        scores = {**row, **_scores(frame, classes), "UA_low": low, "UA_high": high}
-        scores |= {"utterances": len(utterances), "speakers": len(own), "seeds": frame["seed"].nunique()}
+        frame, own = predictions[row["system"]], blocks[row["system"]]
+        ua = interval(own)
+        scores = {**row, **_scores(frame, classes), "UA_low": ua.low, "UA_high": ua.high}
+        scores |= {**facts, "seeds": frame["seed"].nunique()}
         if row["system"] in (validations or {}):
             both = frame, validations[row["system"]]
             scores["UA_as_published"] = np.mean([unweighted_accuracy(_over_folds(part, classes)) for part in both])
         if row["baseline"] is not None:
-            against = by_speaker[row["baseline"]]
-            scores["difference"], scores["p"] = paired_test(own, against, unweighted_accuracy)
+            found = compare(own, blocks[row["baseline"]])
+            scores |= {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
+            if row.get("claim", True):
+                scores["p"] = found.p
+                errors.append(found.error)
         scored.append(scores)
-    table = pd.DataFrame(scored, columns=COLUMNS).astype({"difference": float, "p": float})
+    table = pd.DataFrame(scored, columns=COLUMNS)
+    numbers = ["difference", "difference_low", "difference_high", "p"]
+    table = table.astype(dict.fromkeys(numbers, float))
+    smallest = resolvable(np.sqrt(np.mean(np.square(errors))), len(own), len(errors)) if errors else np.nan
+    table["resolvable"] = np.where(table["p"].notna(), smallest, np.nan)
     return table.assign(p_holm=holm(table["p"])).round(4)
+
+
+def scores_of_parts(predictions, utterances, classes):
+    """UA, WA (of a class: its recall) and utterances of every speaker, fold and class, for every system and seed.
+
+    Takes `predictions` and `utterances` as `build_table` does; a frame system, seed, kind, name, UA, WA, utterances.
+    """
+    speakers, rows = utterances.set_index("utterance")["speaker"], []
+    for system, frame in predictions.items():
+        frame = frame.assign(speaker=speakers.loc[frame["utterance"]].to_numpy())
+        for kind, column in PARTS.items():
+            for (seed, name), part in frame.groupby(["seed", column]):
+                counts = confusion(part["label"], part["prediction"], classes)
+                scores = [metric(counts) for metric in (unweighted_accuracy, weighted_accuracy)]
+                rows.append([system, seed, kind, name, *scores, len(part)])
+    return pd.DataFrame(rows, columns=["system", "seed", "kind", "name", "UA", "WA", "utterances"]).round(4)
 
 
 def masking_notes(summaries):
@@ -143,6 +175,11 @@ def _check(system, frame, emotions):
         )
 
 
+def _blocks(frame, utterances, unit, classes):
+    speakers = utterances["speaker"].loc[frame["utterance"]]
+    return block_confusions(frame, speakers if unit == "speaker" else frame["fold"], classes)
+
+
 def _scores(frame, classes):
     pooled, folds = _confusions(frame, "seed", classes), _over_folds(frame, classes)
     scores = {}
@@ -163,7 +200,8 @@ def _confusions(frame, keys, classes):
 
 def _cells(table, escape, bold):
     """The human table: the header, then a line a row, all escaped; without the columns that have nothing to say."""
-    names, lines = table.set_index("system")["name"], [[escape(name) for name in HEADER]]
+    header = [HEADER[0], HEADER[1] + (f" [95 % over {_blocks_of(table)}]" if _blocks_of(table) else ""), *HEADER[2:]]
+    names, lines = table.set_index("system")["name"], [[escape(name) for name in header]]
     for row in table.itertuples():
         spread = "" if np.isnan(row.UA_fold_sd) else f" ± {100 * row.UA_fold_sd:.1f}"
         bounds = "" if np.isnan(row.UA_low) else f" [{100 * row.UA_low:.1f}, {100 * row.UA_high:.1f}]"
@@ -194,8 +232,12 @@ def _signed(difference):
 
 
 def _against(row, baseline):
-    verdict = written(row.p_holm) if row.p_holm < RESOLVED else "not resolved"
-    return f"{_signed(row.difference)} vs {baseline}, {verdict}"
+    difference = f"{_signed(row.difference)} vs {baseline}"
+    if np.isnan(row.p):
+        return difference
+    if row.p_holm < ALPHA:
+        return f"{difference}, {written(row.p_holm)}"
+    return f"{difference}, not resolved ({100 * row.resolvable:.1f} would be)"
 
 
 def written(p):
@@ -203,26 +245,54 @@ def written(p):
     return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".lstrip("0")
 
 
+def _blocks_of(table):
+    """How many blocks a table has, of what; empty where there are too few of any kind."""
+    unit = table["unit"].iloc[0]
+    return _counted(table[unit + "s"].iloc[0], unit) if unit else ""
+
+
+def _counted(number, noun):
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _reading(table):
     """Sentences on how to read the table."""
-    speakers, tests = table["speakers"].max(), table["p"].count()
-    seeds = " or ".join(str(count) for count in sorted(table["seeds"].unique()))
-    note = (
-        "UA, WA and macro-F1 are pooled over folds; "
-        f"95 % interval by expanded percentile bootstrap over {speakers} speakers; "
-        f"over folds: mean ± sd over folds and seeds ({seeds} a system); "
-        f"p: paired permutation test over speakers, Holm-corrected over {tests} comparisons, "
-        "not resolved where p ≥ .05."
+    seeds = sorted(table["seeds"].unique())
+    yield (
+        "UA, WA and macro-F1 are pooled over folds and averaged over seeds "
+        f"({' or '.join(map(str, seeds))} a system); over folds: mean ± sd over folds and seeds."
     )
-    smallest = min(1, tests * 2.0 ** (1 - speakers))
-    if smallest >= RESOLVED:
-        note += f" {speakers} speakers allow no corrected p below {smallest:.2g}: nothing can be resolved."
-    yield note
+    yield _reading_blocks(table)
+    if table["p"].notna().any():
+        yield _reading_claims(table)
     if table["UA_as_published"].notna().any():
         yield (
             "As published: (validation UA + test UA) / 2, as FLEA's released code scores, and how far it is from the "
             "clean score over folds: for comparison with such papers only."
         )
+
+
+def _reading_blocks(table):
+    folds, speakers, unit = table.loc[table.index[0], ["folds", "speakers", "unit"]]
+    few = _counted(folds, "fold")
+    if unit is None:
+        return f"With {few} and {_counted(speakers, 'speaker')} nothing can be tested: no interval, no p."
+    freedom = {"fold": folds, "speaker": speakers}[unit] - 1
+    told = f"95 % interval of UA and p: Student's t over {_blocks_of(table)} ({freedom} degrees of freedom)"
+    if unit == "speaker":
+        return f"{told}; they concern these trained networks, not the methods, which {few} cannot test."
+    return f"{told}, a fold's speakers and seeds taken together, for they share networks or training data."
+
+
+def _reading_claims(table):
+    claims, points = table["p"].count(), 100 * table["resolvable"].max()
+    first = f"the first of {claims} claims" if claims > 1 else "the claim"
+    others = " (a difference without p is none)" if table["difference"].count() > claims else ""
+    return (
+        f"p: paired, Holm-corrected over {_counted(claims, 'claim')}{others}, not resolved where p ≥ .05; "
+        f"({points:.1f} would be): were the true difference as large, {first} would be resolved 4 times in 5, by the "
+        "root mean square of the claims' standard errors."
+    )
 
 
 def _line(text):
