@@ -1,3 +1,4 @@
+import re
 import shutil
 from collections import Counter, namedtuple
 
@@ -113,8 +114,16 @@ def test_too_few_speakers_and_missing_files(project, tmp_path):
     files = ["config/emodb.yaml", "over.yaml"]
     found, run = told(configuration, corpus, configfiles=files, config=config)
     assert run.speech["utterances"] == 16
-    assert all(mark == OK or (mark == WARNING and " expected, " in text) for mark, text in found)
+    assert all(mark == OK or " expected, " in text or " be resolved: " in text for mark, text in found)
+    assert (
+        WARNING,
+        "table flea: 2 folds, 1 seed: no difference of methods can be resolved: raise folds.count.",
+    ) in found
     assert (WARNING, "Corpus emodb: 535 utterances expected, 16 found") in found
+    overlay(project.folder, folds={"count": 4}, seeds=[1, 2], tables={"flea": {"claims": ["hubert-mean"]}})
+    again, _ = told(configuration, corpus, configfiles=files, config=config)
+    (design,) = [text for mark, text in again if mark == OK and text.startswith("table flea: 4 folds, 2 seeds: ")]
+    assert re.fullmatch(r".* from about \d\d points on are resolved 4 times in 5 \(1 claim\)", design)
     assert run.speech["mean"] == pytest.approx(0.5)
     for path in (root / "wav").iterdir():
         path.write_bytes(b"RIFF, but no more")

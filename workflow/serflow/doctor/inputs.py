@@ -114,6 +114,7 @@ def _corpus(run, rows, root):
     folds = split(told_apart, **run.config["folds"])
     a_fold = folds["part"].value_counts() / folds["fold"].nunique()
     yield OK, "a fold has, on average, " + ", ".join(f"{a_fold.get(part, 0):.0f} {part}" for part in PARTS)
+    yield from _resolvable(run.config, usable[usable["utterance"].isin(folds["utterance"][folds["part"] == "test"])])
 
     tried = usable.iloc[np.unique(np.linspace(0, len(usable) - 1, OPENED).astype(int))]
     limits, began = (settings["min_seconds"], settings["max_seconds"]), time.monotonic()
@@ -136,3 +137,20 @@ def _corpus(run, rows, root):
         OK,
         f"about {mean * total / 60:.0f} minutes of speech, {mean:.1f} s an utterance in {len(durations)} files tried",
     )
+
+
+def _resolvable(config, tested):
+    """What differences the design would resolve in each table, before anything is trained."""
+    from serflow.evaluation.statistics import planned_error, resolvable
+
+    folds, seeds, speakers = config["folds"]["count"], len(config["seeds"]), tested["speaker"].nunique()
+    error = planned_error(folds, speakers, seeds, utterances=len(tested) / speakers)
+    design = f"{folds} fold{'s' * (folds > 1)}, {seeds} seed{'s' * (seeds > 1)}"
+    for name, table in config["tables"].items():
+        claims = len(table["claims"])
+        points = 100 * resolvable(error, folds, claims)
+        if points < 100:
+            told = f"differences from about {points:.0f} points on are resolved 4 times in 5"
+            yield OK, f"table {name}: {design}: {told} ({claims} claim{'s' * (claims > 1)})"
+        elif claims:
+            yield WARNING, f"table {name}: {design}: no difference of methods can be resolved: raise folds.count."
