@@ -1,0 +1,156 @@
+"""The recipe of the networks, searched on validation speakers alone: what a head, its layers, its training and its
+input are worth, one change at a time. Test speakers are neither heard nor scored.
+
+    .venv/bin/snakemake --cores all --configfile config/emodb.yaml --config root=<folder> -- emodb-features
+    .venv/bin/python benchmarks/recipe.py results/emodb
+
+writes benchmarks/recipe.csv as it goes on (a second call makes what is missing) and benchmarks/recipe.md at the end.
+Networks start from random weights: the control to which pretraining is compared, and where a poor recipe hurts most.
+"""
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+BASE = {
+    "encoder": "scratch:mel-small", "frozen": "nothing", "standardise": True, "pooling": "mean+std", "layers": "last",
+    "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "utterance",
+    "dropout": 0.0, "smoothing": 0.0, "masked": 0.0,
+}  # fmt: skip
+CHANGES = [
+    {},
+    {"standardise": False},
+    {"pooling": "mean"},
+    {"pooling": "mean", "standardise": False},
+    {"pooling": "attention+std"},
+    {"layers": "weighted"},
+    {"layers": 2},
+    {"layers": 1},
+    {"steps": 150},
+    {"steps": 600},
+    {"learning_rate": 0.0001},
+    {"learning_rate": 0.001},
+    {"batch_size": 32, "steps": 150},
+    {"crop_seconds": 2},
+    {"crop_seconds": 6},
+    {"dropout": 0.3},
+    {"smoothing": 0.1},
+    {"masked": 0.2},
+    {"normalisation": "training"},
+    {"normalisation": "speaker"},
+    {"encoder": "scratch:mel-tiny"},
+    *(
+        {"encoder": encoder, "frozen": "encoder", "learning_rate": rate, "layers": layers, "steps": 100}
+        for encoder, rates in (("scratch:mockingjay-small", (0.001, 0.005)), ("scratch:npc-small", (0.001, 0.005)))
+        for rate, layers in product(rates, ("weighted", 1, "last"))
+    ),
+]
+
+
+def unweighted_accuracy(results, change, fold, seed):
+    """UA of the validation speakers of a fold, of a network that `BASE` with a `change` trains on its training
+    speakers; and the seconds that it took."""
+    import torch
+    from torch import nn
+
+    from serflow.batches import Inputs, LabelledBatches
+    from serflow.evaluation import metrics
+    from serflow.folds import labelled_parts
+    from serflow.frames import FrameStore
+    from serflow.inference import batch_seconds, predict
+    from serflow.models import family, load_encoder
+    from serflow.models.classifier import EmotionClassifier
+    from serflow.normalisation import shared_moments
+    from serflow.training import train
+
+    class Smoothed(EmotionClassifier):
+        def forward(self, input_values, lengths, labels=None):
+            output = super().forward(input_values, lengths, labels)
+            if labels is not None:
+                logits = output.logits.float()
+                output.loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe["smoothing"])
+            return output
+
+    class Masked(LabelledBatches):
+        """With spans of 10 tokens and 10 bands at a time set to 0, the mean (SpecAugment, Park et al. 2019)."""
+
+        def __getitem__(self, step):
+            batch, generator = super().__getitem__(step), torch.Generator().manual_seed(step)
+            for axis in (1, 2):
+                size = batch["input_values"].shape[axis]
+                spans = max(1, round(recipe["masked"] * size / 20)) if recipe["masked"] else 0
+                for row in batch["input_values"]:
+                    for start in torch.randint(max(1, size - 20), (spans,), generator=generator).tolist():
+                        row.narrow(axis - 1, start, min(20 if axis == 1 else 10, size - start)).zero_()
+            return batch
+
+    began, recipe = time.monotonic(), BASE | change
+    schedule = {
+        "warmup": 0.1, "weight_decay": 1e-5, "betas": [0.9, 0.999], "epsilon": 1e-8, "clip": 5,
+        "checkpoint_steps": 10**6, "report_steps": 10**6, **recipe,
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    os.environ["TENSORBOARD_LOGGING_DIR"] = folder = tempfile.mkdtemp()
+    utterances = pd.read_parquet(results / "corpus/utterances.parquet")
+    folds = pd.read_parquet(results / "corpus/folds.parquet")
+    parts, classes = labelled_parts(utterances, folds, fold, "validation")
+    kind, encoder = family(recipe["encoder"]), load_encoder(recipe["encoder"], seed)
+    model = Smoothed.around(encoder, classes, recipe, seed)
+    if recipe["dropout"]:
+        model.standardise = nn.Sequential(model.standardise, nn.Dropout(recipe["dropout"]))
+    store = FrameStore(results / f"features/{kind.reads}.arrow")
+    shared = shared_moments(recipe["normalisation"], store, utterances, parts["train"][0])
+    inputs = Inputs(store, kind.stack, shared)
+    train(model, Masked(inputs, *parts["train"], schedule, seed), Path(folder) / "checkpoints", schedule, seed, {})
+    names, labels = parts["validation"]
+    probabilities, _ = predict(model, inputs, names, batch_seconds())
+    counts = metrics.confusion(labels, probabilities.argmax(1), range(len(classes)))
+    return metrics.unweighted_accuracy(counts), time.monotonic() - began
+
+
+def named(change):
+    return ", ".join(f"{key} {value}" for key, value in change.items()) or "the base"
+
+
+def job(work):
+    results, change, fold, seed = work
+    UA, seconds = unweighted_accuracy(results, change, fold, seed)
+    return {"change": named(change), "fold": fold, "seed": seed, "UA": round(float(UA), 4), "seconds": round(seconds)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="results/<corpus> with its features made")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0, 2], help="folds whose validation speakers score")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="trainings side by side, a core each")
+    parser.add_argument("--only", default="", help="changes whose name contains this text")
+    arguments = parser.parse_args()
+    table = HERE / "recipe.csv"
+    done = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=["change", "fold", "seed"])
+    known = set(zip(done.change, done.fold, done.seed, strict=True))
+    cells = product((c for c in CHANGES if arguments.only in named(c)), arguments.folds, arguments.seeds)
+    works = [(arguments.results, *cell) for cell in cells if (named(cell[0]), *cell[1:]) not in known]
+    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
+        for number, row in enumerate(pool.imap_unordered(job, works), 1):
+            pd.DataFrame([row]).to_csv(table, mode="a", header=not table.is_file(), index=False)
+            print(f"{number} of {len(works)}: {row}", flush=True)
+    rows = pd.read_csv(table)
+    order = {named(change): number for number, change in enumerate(CHANGES)}
+    mean = rows.groupby("change").agg(UA=("UA", "mean"), folds=("UA", "size"), seconds=("seconds", "mean"))
+    lines = ["| Change | Validation UA % | Networks | Seconds a network |", "|---|---|---|---|"]
+    for change, row in sorted(mean.iterrows(), key=lambda item: order.get(item[0], len(order))):
+        lines.append(f"| {change} | {100 * row.UA:.1f} | {row.folds:.0f} | {row.seconds:.0f} |")
+    base = ", ".join(f"{key} {value}" for key, value in BASE.items())
+    (HERE / "recipe.md").write_text("\n".join([f"The base: {base}.", "", *lines]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
