@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from serflow.batches import Inputs, LabelledBatches, PretrainingBatches, WholeUtterances
 from serflow.frames import FrameStore, writing_frames
+from serflow.normalisation import KINDS, shared_moments
 from serflow.objectives import masked_units
 
 SCHEDULE = {
@@ -24,7 +26,7 @@ def inputs(request, tmp_path_factory):
     with writing_frames(path, 0 if audio else 80, "int16" if audio else "float16", 1 / 16000 if audio else 0.01) as w:
         for name, samples in zip(NAMES, SAMPLES, strict=True):
             shape = samples if audio else (1 + (samples - 400) // 160, 80)
-            w.append(name, rng.normal(100, 1000 if audio else 1, shape))
+            w.append(name, rng.normal(100, 1000 if audio else 3, shape))
     return Inputs(FrameStore(path))
 
 
@@ -93,7 +95,7 @@ def test_whole_utterances_come_once_with_their_labels_whatever_the_order(order):
 class FakeStore:
     """Audio in memory: the same indexing as FrameStore."""
 
-    width, hop = 0, 1 / 16000
+    width, hop, utterances = 0, 1 / 16000, NAMES
 
     def __init__(self, samples):
         rng = np.random.default_rng(0)
@@ -104,7 +106,7 @@ class FakeStore:
         return np.array([NAMES.index(name) for name in utterances])
 
     def __getitem__(self, row):
-        return self.arrays[row]
+        return self.arrays[NAMES.index(row) if isinstance(row, str) else row]
 
 
 def test_classes_are_drawn_equally_often(inputs):
@@ -122,6 +124,22 @@ def test_crops_are_at_most_as_long_as_asked(inputs):
         assert tokens.max() <= 35 and tokens.min() >= 24
 
 
-def test_waveforms_are_normalised_over_the_utterance():
-    values = Inputs(FakeStore(SAMPLES)).read(2)
-    assert abs(values.mean()) < 1e-4 and abs(values.std() - 1) < 1e-3
+@pytest.mark.parametrize("kind", KINDS)
+def test_inputs_are_normalised_over_whom_is_asked_for(inputs, kind):
+    rows = pd.DataFrame({"utterance": NAMES, "speaker": ["a", "a", "b", "b", "b"]})
+    speakers = [["u0", "u1"], ["u2", "u3", "u4"], ["u2", "u3", "u4"]]
+    over = {"utterance": [["u1"], ["u2"], ["u4"]], "training": [["u0", "u3"]] * 3, "speaker": speakers}
+    shared = shared_moments(kind, inputs.store, rows, ["u3", "u0"])
+    normalised = Inputs(inputs.store, shared=shared)
+    for name, group in zip(["u1", "u2", "u4"], over[kind], strict=True):
+        stacked = np.concatenate([inputs.store[other] for other in group]).astype(np.float64)
+        expected = (inputs.store[name].astype(np.float64) - stacked.mean(0)) / stacked.std(0)
+        np.testing.assert_allclose(normalised.read(NAMES.index(name)), expected, atol=2e-3)
+    crop = normalised.read(2, first=3, tokens=5)
+    np.testing.assert_array_equal(crop, normalised.read(2)[3 * inputs.step :][: len(crop)])
+
+
+def test_silence_stays_finite():
+    store = FakeStore(SAMPLES)
+    store.arrays[1][:] = 7
+    assert np.abs(Inputs(store).read(1)).max() == 0

@@ -70,7 +70,7 @@ def test_a_healthy_demo(project, capsys):
         (["--configfile", "config/mine.yaml"], "config/mine.yaml cannot be read"),
         (["--config", "corpus={options: {speakers: many}}"], "corpus.options of the demo corpus"),
         (["--config", "corpus={options: {speaker: 3}}"], "'speaker'"),
-        (["--config", "folds={count: 2}"], "'2' is not of type 'integer'"),  # Snakemake reads text inside braces
+        (["--config", "folds={count: two}"], "'two' is not of type 'integer'"),
     ],
 )
 def test_errors_end_it_with_one_sentence(project, capsys, arguments, sentence):

@@ -221,16 +221,17 @@ def test_a_pool_hears_what_it_may():
     utterances = corpus(speakers)
     folds = split(utterances, count=4)
     tested = set(folds.utterance[(folds.fold == 2) & (folds.part == "test")])
-    heard, watched = heard_by(folds, "fold-2")
+    heard, watched = heard_by(folds, "fold-2", "validation")
     assert heard and watched
+    assert heard_by(folds, "fold-2", "last") == [sorted(heard + watched), []]  # nothing is chosen on anybody
     assert not tested & {*heard, *watched} and not set(heard) & set(watched)
     for pool in ("all", "all-fold-2"):
-        assert heard_by(folds, pool) == (sorted(utterances.utterance), [])
+        assert heard_by(folds, pool, "last") == [sorted(utterances.utterance), []]
 
 
 def test_labelled_parts_number_the_classes_in_alphabetical_order():
     utterances = corpus([(f"s{number}", "male") for number in range(4)])
-    parts, classes = labelled_parts(utterances, split(utterances, count=4), 0)
+    parts, classes = labelled_parts(utterances, split(utterances, count=4), 0, "last")
     assert classes == ["anger", "neutral"]
     names, numbers = parts["train"]
     assert [classes[number] for number in numbers] == utterances.set_index("utterance").emotion[names].tolist()

@@ -85,8 +85,9 @@ def test_every_key_is_described():
 def test_defaults_reach_every_entry():
     complete = config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()))
     assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
-    assert complete["systems"]["hubert-mean"]["pooling"] == "mean"
-    assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"]
+    assert complete["systems"]["hubert-mean"]["pooling"] == "mean+std"
+    assert complete["encoders"]["hubert"] == {"start": "scratch:mel-small", "normalisation": "utterance"}
+    assert lineage.origin(complete, "hubert-frame-labels") == "scratch:mel-small"
     assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
 
 
@@ -127,15 +128,40 @@ def test_transductive_and_inductive_stand_side_by_side():
     assert not any(system["transductive"] for system in plain["systems"].values())
     variants = {name for name, system in both["systems"].items() if system["transductive"]}
     rows, added = both["tables"]["flea"]["rows"], {name for name in variants if name.startswith("hubert-")}
-    # Pretraining decides three systems; the baselines and the control without pretraining hear nobody in either.
-    assert added == {f"hubert-{name}-transductive" for name in ("mean", "frame-labels", "frame-labels-attention")}
+    # Pretraining decides four systems; the baselines and the control without pretraining hear nobody in either.
+    decided = ("mean", "twin", "frame-labels", "frame-labels-attention")
+    assert added == {f"hubert-{name}-transductive" for name in decided}
     assert rows == plain["tables"]["flea"]["rows"] | {name: name.removesuffix("-transductive") for name in added}
 
 
 def test_transductive_alone_replaces_the_rows():
     rows = demo(protocol={"transductive": True})["tables"]["flea"]["rows"]
     assert rows["hubert-mean-transductive"] == "hubert-scratch" and "hubert-mean" not in rows
-    assert rows["hubert-frame-labels-transductive"] == "hubert-mean-transductive"
+    assert rows["hubert-frame-labels-transductive"] == "hubert-twin-transductive"
+
+
+def test_the_command_line_s_numbers_are_numbers():
+    # Snakemake reads what stands inside brackets and braces of --config as text.
+    given = demo(seeds=["0", "1"], folds={"count": "3", "seed": "1"}, corpus={"min_seconds": "0.5", "name": "12"})
+    assert given["seeds"] == [0, 1] and given["folds"]["count"] == 3
+    assert given["corpus"]["min_seconds"] == 0.5 and given["corpus"]["name"] == "12"
+    assert demo(protocol={"transductive": "true"})["protocol"]["transductive"] is True
+
+
+def test_a_speaker_s_statistics_are_marked_as_transductive():
+    starts = {"hubert": {"start": "scratch:mel-small", "normalisation": "speaker"}, "untrained": "scratch:mel-small"}
+    titles = {name: system["title"] for name, system in demo(encoders=starts)["systems"].items()}
+    assert titles["hubert-mean"] == "HuBERT (speaker-normalised, transductive)"
+    assert titles["hubert-scratch"] == "HuBERT, no pretraining"
+
+
+def test_scoring_as_published_needs_speakers_who_are_not_trained_on():
+    tables = {"flea": demo()["tables"]["flea"] | {"as_published": True}}
+    with pytest.raises(
+        UserError, match="tables.flea.as_published scores validation speakers, and protocol.selection"
+    ):
+        demo(tables=tables)
+    assert demo(tables=tables, protocol={"selection": "validation"})["tables"]["flea"]["as_published"]
 
 
 def test_claims_are_all_compared_rows_or_those_that_are_named():
@@ -145,7 +171,7 @@ def test_claims_are_all_compared_rows_or_those_that_are_named():
 
     plain = flea()
     assert plain["claims"] == [name for name, baseline in plain["rows"].items() if baseline] and plain["claims"]
-    assert flea("both")["claims"] == [*plain["claims"], *list(flea("both")["rows"])[-3:]]
+    assert flea("both")["claims"] == [*plain["claims"], *list(flea("both")["rows"])[-4:]]
     for how in (False, "both"):
         assert flea(how, claims=["hubert-mean"])["claims"] == ["hubert-mean"]
     assert flea(True, claims=["hubert-mean"])["claims"] == ["hubert-mean-transductive"]

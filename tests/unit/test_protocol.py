@@ -17,7 +17,9 @@ def described(count, validation_speakers, **more):
     }
     rows = rows.assign(corpus=rows.speaker.map(lambda name: more.get("corpora", {}).get(name, "mine")))
     folds = split(rows, **settings)
-    return card(rows, folds, "mine", settings, "last", [0, 1], more.get("transductive", []))
+    names = [more.get(key, []) for key in ("transductive", "speaker_normalised")]
+    selection, seeds_of = more.get("selection", "last"), more.get("seeds_of", "chain")
+    return card(rows, folds, "mine", settings, selection, [0, 1], seeds_of, *names)
 
 
 def test_the_card_says_who_was_where():
@@ -33,13 +35,23 @@ def test_the_card_says_who_was_where():
         "mine, 2 classes: anger (of cold anger, hot anger), neutral; 32 utterances of 4 speakers"
     )
     assert classes.endswith("tested. Guessing has a UA of 50.0 %.")
-    assert "leave-one-speaker-out, 4 by speaker" in folds and "1 validation speakers, disjoint" in folds
+    assert "leave-one-speaker-out, 4 by speaker" in folds
+    assert "a fold trains on 3 speakers (24 utterances), tests 1 (8)." in folds  # nothing is chosen on the fourth
     assert made["joined"] == []
-    assert "last step, seeds 0, 1; nothing that was fitted heard a test speaker" in scored
+    assert scored.startswith("Scored: last step, seeds 0, 1 of the whole chain")
+    assert scored.endswith("; nothing that was fitted heard a test speaker.")
+
+
+def test_the_card_says_on_whom_a_step_is_chosen():
+    _, folds, scored = sentences(described(4, 1, selection="validation", seeds_of="systems"))
+    assert "trains on 2 speakers (16 utterances), tests 1 (8); 1 validation speakers, disjoint" in folds
+    assert scored.startswith("Scored: step of the best validation UA, seeds 0, 1 of the systems alone;")
 
 
 def test_the_card_tells_what_is_not_clean():
-    _, folds, scored = sentences(described(4, 0, transductive=["HuBERT (transductive)"]))
+    names = {"transductive": ["HuBERT (transductive)"], "speaker_normalised": ["HuBERT (speaker-normalised)"]}
+    _, folds, scored, normalised = sentences(described(4, 0, selection="validation", **names))
+    assert "normalised by all utterances of its speaker" in normalised and "(speaker-normalised)" in normalised
     assert "validation is a part of the training speakers' utterances" in folds
     assert "heard in pretraining and clustering by: HuBERT (transductive)" in scored
 

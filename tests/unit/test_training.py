@@ -12,7 +12,7 @@ from serflow import training
 from serflow.errors import UserError
 from serflow.models import load_encoder
 from serflow.models.classifier import EmotionClassifier
-from serflow.models.pooling import POOLINGS
+from serflow.models.pooling import POOLINGS, Pooling
 from serflow.training import forget_checkpoints, train, unweighted_accuracy
 
 SCHEDULE = {
@@ -146,24 +146,54 @@ def test_it_learns_and_selection_by_validation_keeps_the_best_step(tmp_path):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_pooling_hears_valid_frames_only(pooling):
-    pool = POOLINGS[pooling](6)
+    pool = Pooling(6, *POOLINGS[pooling])
     frames, valid = torch.randn(3, 9, 6), torch.arange(9) < torch.tensor([9, 4, 1])[:, None]
     pooled, shares = pool(frames, valid)
     disturbed, _ = pool(torch.where(valid[..., None], frames, 1e3), valid)
     torch.testing.assert_close(pooled, disturbed)
     torch.testing.assert_close(shares.sum(1), torch.ones(3))
     assert (shares[~valid] == 0).all()
+    assert pooled.shape == (3, pool.width)
     if pooling == "mean+std":
         expected = torch.cat([frames[1, :4].mean(0), frames[1, :4].std(0, correction=0)])
         torch.testing.assert_close(pooled[1], expected, atol=1e-3, rtol=1e-3)
 
 
 def test_attention_is_flea_s_equation():
-    pool, frames = POOLINGS["attention"](6), torch.randn(1, 9, 6)
+    pool, frames = Pooling(6, *POOLINGS["attention+std"]), torch.randn(1, 9, 6)
     pooled, _ = pool(frames, torch.ones(1, 9, dtype=torch.bool))
     energy = np.tanh(frames[0].numpy() @ pool.score.weight[0].detach().numpy())
     shares = np.exp(energy) / np.exp(energy).sum()
-    np.testing.assert_allclose(pooled[0].detach(), shares @ frames[0].numpy(), atol=1e-5)
+    mean = shares @ frames[0].numpy()
+    deviation = np.sqrt(shares @ (frames[0].numpy() - mean) ** 2)
+    np.testing.assert_allclose(pooled[0].detach(), [*mean, *deviation], atol=1e-4)
+
+
+def test_what_is_pooled_is_standardised_by_running_statistics_that_are_saved(tmp_path):
+    model = classifier()
+    train(model, Tones(20), tmp_path / "run", SCHEDULE, 0, {})
+    model.eval().save_pretrained(tmp_path / "saved")
+    again, batch = EmotionClassifier.from_pretrained(tmp_path / "saved").eval(), Tones(1)[0]
+    assert again.standardise.num_batches_tracked == 20 and not list(again.standardise.parameters())
+    with torch.no_grad():
+        together = again(**batch).logits
+        alone = [again(batch["input_values"][[row]], batch["lengths"][[row]]).logits for row in range(len(together))]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-4)
+    assert isinstance(classifier(standardise=False).standardise, torch.nn.Identity)
+
+
+@pytest.mark.parametrize("layers", [0, 1, "last"])
+def test_a_head_reads_the_layer_that_it_is_told(layers):
+    model, batch = classifier(layers=layers).eval(), Tones(1)[0]
+    with torch.no_grad():
+        states = model.encoder(batch["input_values"], batch["lengths"]).hidden_states
+        hidden = states[-1 if layers == "last" else layers]
+        valid = torch.ones(hidden.shape[:2], dtype=torch.bool)
+        valid &= (
+            torch.arange(hidden.shape[1]) < model.encoder(batch["input_values"], batch["lengths"]).lengths[:, None]
+        )
+        expected = model.classify(model.standardise(model.pooling(hidden, valid)[0]))
+        torch.testing.assert_close(model(**batch).logits, expected)
 
 
 def test_a_frozen_encoder_stays_as_it_is(tmp_path):

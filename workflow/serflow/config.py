@@ -73,11 +73,14 @@ def _typed(values, description):
         return {key: _typed(value, inner.get(key, entries)) for key, value in values.items()}
     if isinstance(values, list):
         return [_typed(value, description.get("items", {})) for value in values]
-    kinds = description.get("type", "string")
-    if not isinstance(values, str) or "string" in kinds:
+    text = description.get("type", "string")
+    if not isinstance(values, str) or ("string" in text and values in description.get("enum", [values])):
         return values
-    read = yaml.safe_load(values)
-    return read if isinstance(read, (int, float)) else values
+    is_number = values.removeprefix("-")[:1].isdecimal()
+    try:
+        return json.loads(values) if is_number or values in ("true", "false") else values
+    except ValueError:
+        return values
 
 
 def _name_starts(config):

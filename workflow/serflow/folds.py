@@ -54,9 +54,9 @@ def heard_by(folds, pool, selection):
     them, its validation speakers too. `all` and `all-fold-<k>` hear everybody, unlabelled (transductive).
     """
     if pool.startswith("all"):
-        return sorted(folds.utterance.unique()), []
+        return [sorted(folds.utterance.unique()), []]
     part = _parts(folds, int(pool.removeprefix("fold-")), selection)
-    return part["train"], part["validation"]
+    return [part["train"], part["validation"]]
 
 
 def labelled_parts(utterances, folds, fold, selection):
