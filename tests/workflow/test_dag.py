@@ -27,8 +27,8 @@ def test_a_run_from_nothing_ends_in_tables_and_figures(finished):
     results = project.folder / "results" / "demo"
     table = pd.read_csv(results / "tables" / "flea.csv")
     assert table.system.tolist() == [
-        "majority", "egemaps-svm", "hubert-scratch", "hubert-mean", "hubert-frame-labels",
-        "hubert-frame-labels-attention",
+        "majority", "nuisance", "egemaps-svm", "statistics", "hubert-scratch", "hubert-mean", "hubert-twin",
+        "hubert-frame-labels", "hubert-frame-labels-attention",
     ]  # fmt: skip
     assert table.UA[0] == pytest.approx(1 / 3, abs=1e-4)
     assert (table.utterances == 36).all() and (table.speakers == 6).all()
