@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.unit.test_features import vowel
@@ -17,6 +17,7 @@ from serflow.frames import writing_frames
 from serflow.utterance_features import READS, nuisance, statistics, table
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.float16, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.integers(-16, 15)))
 def test_statistics_are_those_of_each_band(frames):
     found, bands = statistics(frames), frames.shape[1]
@@ -55,6 +56,7 @@ def test_nuisance_finds_the_level_the_silence_and_the_pauses():
     assert found["seconds_of_a_pause"] == pytest.approx(0.325, abs=0.04)
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.int16, st.integers(400, 3000)), st.sampled_from([0.25, 0.5]))
 def test_only_levels_change_with_the_gain(samples, gain):
     plain, softer = nuisance(samples / np.float32(32768)), nuisance(samples / np.float32(32768) * gain)

@@ -15,7 +15,7 @@ class Method(NamedTuple):
 
 
 def majority(features, labels, test_features, classes):
-    """Probabilities `[test, classes]`: each class' share of the training labels. Source: METHODS 0."""
+    """Probabilities `[test, classes]`: each class' share of the training labels."""
     shares = np.bincount(labels, minlength=classes) / len(labels)
     return np.tile(shares, (len(test_features), 1))
 
@@ -24,7 +24,7 @@ def svm(features, labels, test_features, classes, C=0.1):
     """Linear SVM on functionals standardised over the training utterances; classes weigh the same.
 
     `features` `[N, 88]`, `labels` int `[N]`, `test_features` `[M, 88]` -> softmax of decision values `[M, classes]`.
-    C is fixed beforehand (METHODS 9), on a plateau that reaches from .01 to .3. Source: METHODS 0.
+    C is fixed beforehand, on a plateau that reaches from .01 to .3. Source: ours.
     """
     from scipy.special import softmax
     from sklearn.pipeline import make_pipeline
