@@ -12,8 +12,11 @@ import pytest
 def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout, name, steps):
     schedule = {"steps": steps, "checkpoint_steps": steps // 16, "report_steps": steps // 20}
     long = {"pretraining": {name: {"schedule": schedule}}}
-    target = f"results/demo/fold-0/ssl/{name}/model.safetensors"
-    model, checkpoints = checkout.folder / target, checkout.folder / f"results/demo/fold-0/ssl/{name}.checkpoints"
+    target = f"results/demo/fold-0/seed-0/ssl/{name}/model.safetensors"
+    model, checkpoints = (
+        checkout.folder / target,
+        checkout.folder / f"results/demo/fold-0/seed-0/ssl/{name}.checkpoints",
+    )
 
     process = checkout.start("--", target, **long)
     deadline = time.monotonic() + 300

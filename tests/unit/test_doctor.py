@@ -196,8 +196,10 @@ def test_costs_add_up_over_jobs(project):
     summary = "\n".join(
         f"results/demo/{path}\t-\t{rule}\t-\tmissing\tupdate pending"
         for rule, path in [
-            ("pretrain", "fold-0/ssl/first/model.safetensors"), ("pretrain", "fold-0/ssl/first/config.json"),
-            ("pretrain", "fold-1/ssl/first/model.safetensors"), ("embed", "fold-0/embeddings/generic/frames.arrow"),
+            ("pretrain", "fold-0/seed-0/ssl/first/model.safetensors"),
+            ("pretrain", "fold-0/seed-0/ssl/first/config.json"),
+            ("pretrain", "fold-1/seed-0/ssl/first/model.safetensors"),
+            ("embed", "fold-0/seed-0/embeddings/generic/frames.arrow"),
             ("finetune", "systems/hubert-mean/fold-0/seed-0/model/config.json"),
             ("finetune", "systems/hubert-mean/fold-0/seed-0/predictions.parquet"),
             ("frame_features", "features/fbank.arrow"), ("frame_features", "features/mfcc.arrow"),

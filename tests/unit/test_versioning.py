@@ -27,10 +27,12 @@ def test_a_link_that_dvc_does_not_enter_is_refused(tmp_path):
 
 
 def test_a_model_has_a_name_of_its_own():
-    outs = [{f"results/c/{path}": {}} for path in ("systems/a-b/fold-0/seed-0", "fold-0/intensity/n/model", "raw")]
+    outs = [
+        {f"results/c/{path}": {}} for path in ("systems/a-b/fold-0/seed-0", "fold-0/seed-0/intensity/n/model", "raw")
+    ]
     assert artifacts({"c-systems": {"outs": outs}}) == {
         "c-systems-a-b-fold-0-seed-0": {"path": "results/c/systems/a-b/fold-0/seed-0/model", "type": "model"},
-        "c-fold-0-intensity-n-model": {"path": "results/c/fold-0/intensity/n/model", "type": "model"},
+        "c-fold-0-seed-0-intensity-n-model": {"path": "results/c/fold-0/seed-0/intensity/n/model", "type": "model"},
     }
     with pytest.raises(UserError, match="c-systems-a-b-fold-0-seed-0"):
         artifacts({"c-systems": {"outs": [*outs, {"results/c/systems/a_b/fold-0/seed-0": {}}]}})

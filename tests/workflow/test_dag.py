@@ -53,16 +53,17 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
 
     for fold in (0, 1):
         tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
-        stores = [*results.glob(f"fold-{fold}/embeddings/*/*.arrow"), *results.glob(f"fold-{fold}/units/*/*.arrow")]
-        assert len(stores) == 5  # two embeddings, three sets of labels
+        pool = results / f"fold-{fold}" / "seed-0"
+        stores = [*pool.glob("embeddings/*/*.arrow"), *pool.glob("units/*/*.arrow")]
+        assert len(stores) == 7  # three embeddings, four sets of labels
         for store in stores:
             assert not tested & set(FrameStore(store).utterances)
-        made = json.loads((results / f"fold-{fold}" / "ssl" / "first" / "made.json").read_text())
+        made = json.loads((pool / "ssl" / "first" / "made.json").read_text())
         assert set(made) == {"rule", "settings", "inputs", "code"}
 
 
 def test_the_units_are_described(finished):
-    quality = json.loads((finished[0].folder / "results/demo/fold-0/units/emotion/quality.json").read_text())
+    quality = json.loads((finished[0].folder / "results/demo/fold-0/seed-0/units/emotion/quality.json").read_text())
     assert quality["k"] == 5 and 0 <= quality["pnmi"] <= 1 and quality["objective"] > 0
 
 
@@ -80,7 +81,7 @@ def test_emotional_masking_has_its_tables(finished):
     assert "Frames masked in pretraining: intense-spans" in (results / "tables/emotional.md").read_text()
     truth = pd.read_csv(results / "tables/intensity.csv")
     assert truth.intensity.tolist() == ["strengthnet", "rank-model", "energy"] and truth.spearman.between(-1, 1).all()
-    masking = json.loads((results / "fold-0/ssl/intense-spans/masking.json").read_text())
+    masking = json.loads((results / "fold-0/seed-0/ssl/intense-spans/masking.json").read_text())
     assert 0.1 < masking["share"] < 0.18 and masking["inside"] > masking["outside"]
 
 
@@ -118,10 +119,19 @@ def test_a_changed_k_touches_what_stands_behind_it(finished):
     assert not set(planned) & (UPSTREAM | {"classical", "embed"})
 
 
+def test_a_seed_more_is_a_chain_more_and_what_draws_nothing_stays(finished):
+    project, _ = finished
+    chain, systems = (project.planned(seeds=[0, 1], seeds_of=of) for of in ("chain", "systems"))
+    assert {rule: chain[rule] for rule in LEARNED} == {"cluster": 8, "embed": 6, "pretrain": 12, "finetune": 14}
+    assert chain["train_intensity"] == 4 and not set(chain) & (UPSTREAM | {"classical", "strengths", "loudness"})
+    assert systems["finetune"] == chain["finetune"]
+    assert not set(systems) & {"embed", "cluster", "pretrain", "train_intensity"}
+
+
 def test_transductive_pretraining_stands_in_pools_of_its_own(finished):
     project, _ = finished
     code, printed = project.run("--dry-run", "--quiet", "host", protocol={"transductive": True})
     assert code == 0
-    assert "results/demo/all/ssl/first/model.safetensors" in printed
-    assert "results/demo/all-fold-1/ssl/emotion/model.safetensors" in printed
+    assert "results/demo/all/seed-0/ssl/first/model.safetensors" in printed
+    assert "results/demo/all-fold-1/seed-0/ssl/emotion/model.safetensors" in printed
     assert "results/demo/systems/hubert-frame-labels-transductive/fold-1/seed-0/predictions.parquet" in printed

@@ -23,11 +23,12 @@ CORPORA = {"mine": {"overlays": ["config/mine.yaml"], "root": "data/mine", "push
 CONFIG = {
     "corpus": {"name": "mine"},
     "encoders": {"hubert": "scratch:mel-tiny", "untrained": "scratch:mel-tiny"},
-    "units": {"mfcc": {"k": 10}, "generic": {"k": 9, "layer": 1}, "emotion": None},
-    "pretraining": {"emotion": None},
+    "units": {"mfcc": {"k": 10}, "generic": {"k": 9, "layer": 1}, "again": None, "emotion": None},
+    "pretraining": {"again": None, "emotion": None},
     "pretraining_schedule": {"steps": 6, "batch_seconds": 8, "report_steps": 3},
     "finetuning_schedule": {"steps": 6, "batch_size": 4, "report_steps": 3},
-    "systems": dict.fromkeys(["hubert-frame-labels", "hubert-frame-labels-attention"]),  # no table has hubert-scratch
+    # No table has hubert-scratch.
+    "systems": dict.fromkeys(["hubert-twin", "hubert-frame-labels", "hubert-frame-labels-attention"]),
     "tables": {
         "flea": None,
         "small": {"title": "Small", "rows": {"majority": None, "egemaps-svm": "majority", "hubert-mean": "majority"}},
@@ -168,14 +169,14 @@ def test_a_damaged_remote_and_what_was_not_recorded_are_told(first, tmp_path):
     shutil.copytree(first.folder / "data", clone.folder / "data")
     store = shutil.copytree(first.folder.with_name("store"), tmp_path / "store")
     clone.call("dvc", "remote", "modify", "store", "url", str(store))
-    digest = first.digests()["results/mine/fold-0/ssl/first/model.safetensors"]
+    digest = first.digests()["results/mine/fold-0/seed-0/ssl/first/model.safetensors"]
     file = store / "files" / "md5" / digest[:2] / digest[2:]
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     printed = clone.make("restore", fails=True)
-    assert "results/mine/fold-0/ssl/first/model.safetensors, is damaged" in printed
+    assert "results/mine/fold-0/seed-0/ssl/first/model.safetensors, is damaged" in printed
 
-    labels = clone.folder / "results" / "mine" / "fold-0" / "units" / "generic" / "labels.arrow"
+    labels = clone.folder / "results" / "mine" / "fold-0" / "seed-0" / "units" / "generic" / "labels.arrow"
     labels.write_bytes(b"made by Snakemake alone")
     printed = clone.make("restore", fails=True)
     assert "has not recorded would be lost" in printed and "cloud" not in printed
@@ -223,7 +224,7 @@ def test_an_experiment_computes_what_the_changed_line_touches(first, repository)
     assert repository.is_clean()
     assert "fewer" in repository.call("dvc", "exp", "show", "--csv")
     changed = repository.call("dvc", "metrics", "diff", "--md")
-    assert "results/mine/fold-0/units/generic/quality.json" in changed
+    assert "results/mine/fold-0/seed-0/units/generic/quality.json" in changed
     assert "units/mfcc" not in changed and "objective" in changed
     repository.call("dvc", "plots", "diff", "HEAD", "--out", "plots")
     assert "hubert-mean-confusion.png" in (repository.folder / "plots" / "index.html").read_text()
@@ -285,7 +286,7 @@ def test_links_to_the_cache_would_lock_stale_results(repository, link, stale):
 
 
 def test_a_half_written_artifact_is_not_committed(repository):
-    half = b64encode(b"results/mine/fold-0/units/generic/labels.arrow").decode()
+    half = b64encode(b"results/mine/fold-0/seed-0/units/generic/labels.arrow").decode()
     (repository.folder / ".snakemake" / "incomplete").mkdir(exist_ok=True)
     (repository.folder / ".snakemake" / "incomplete" / half).touch()  # as Snakemake marks it while its job runs
     assert "are to be run" in repository.call("serflow", "commit", fails=True)
@@ -301,7 +302,7 @@ def test_a_damaged_cache_file_is_named(repository):
     content[100] ^= 1
     file.write_bytes(content)
     file.chmod(mode)
-    missing = ["results/mine/features/fbank.arrow", "results/mine/fold-0/ssl/first/model.safetensors"]
+    missing = ["results/mine/features/fbank.arrow", "results/mine/fold-0/seed-0/ssl/first/model.safetensors"]
     for path in missing:
         lost = repository.digests()[path]
         (cache / lost[:2] / lost[2:]).unlink()
@@ -335,7 +336,9 @@ def test_a_corpus_plan_reads_its_overlays_wherever_they_lie(repository):
 
 
 def test_an_encoder_that_lies_in_a_folder_named_checkpoints_is_seen(repository):
-    shutil.copytree(repository.folder / "results/mine/fold-0/ssl/first", repository.folder / "data/checkpoints/first")
+    shutil.copytree(
+        repository.folder / "results/mine/fold-0/seed-0/ssl/first", repository.folder / "data/checkpoints/first"
+    )
     repository.edit("config/mine.yaml", "hubert: scratch:mel-tiny", "hubert: data/checkpoints/first")
     repository.call("serflow", "plan")
     repository.call("dvc", "commit", "--force")

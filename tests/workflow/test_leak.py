@@ -9,9 +9,9 @@ from safetensors.numpy import load_file
 
 from serflow.frames import FrameStore
 
-FITTED = ["fold-0/intensity/*/model/model.safetensors", "fold-0/intensity/*/model/history.csv"]
-FITTED += ["fold-0/ssl/*/model.safetensors", "fold-0/ssl/*/history.csv", "fold-0/units/*/centroids.npy"]
-FITTED += ["systems/*/fold-0/seed-0/model/model.safetensors", "systems/*/fold-0/seed-0/history.csv"]
+MODELS = ["fold-0/seed-0/intensity/*/model", "fold-0/seed-0/ssl/*", "systems/*/fold-0/seed-0/model"]
+FITTED = [f"{model}/model.safetensors" for model in MODELS] + ["fold-0/seed-0/units/*/centroids.npy"]
+FITTED += [f"{model}/history.csv" for model in MODELS[:2]] + ["systems/*/fold-0/seed-0/history.csv"]
 
 
 def test_noise_for_test_speakers_changes_no_fit(finished, checkout):
@@ -27,8 +27,8 @@ def test_noise_for_test_speakers_changes_no_fit(finished, checkout):
         soundfile.write(corpus / row.path, noise.normal(0, 0.1, samples).clip(-1, 1), row.sample_rate)
 
     fitted = sorted(path.relative_to(results) for pattern in FITTED for path in results.glob(pattern))
-    assert len(fitted) == 4 + 10 + 3 + 12  # intensity, pretrainings, units, systems
-    stores = [path.relative_to(results) for path in results.glob("fold-0/*/*/*.arrow")]
+    assert len(fitted) == 4 + 12 + 4 + 14  # intensity, pretrainings, units, systems
+    stores = [path.relative_to(results) for path in results.glob("fold-0/seed-0/*/*/*.arrow")]
     other = "systems/hubert-scratch/fold-1/seed-0/model/model.safetensors"
     predictions = "systems/hubert-mean/fold-0/seed-0/predictions.parquet"
     strengths = "fold-0/intensity/strengths.parquet"
