@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from serflow import config, lineage
 from serflow.errors import UserError
+from serflow.evaluation.recipes import recipe_sentences
 from serflow.provenance import code_digest, listing_digest
 
 PROJECT = Path(__file__).parents[2]
@@ -153,6 +154,19 @@ def test_a_speaker_s_statistics_are_marked_as_transductive():
     titles = {name: system["title"] for name, system in demo(encoders=starts)["systems"].items()}
     assert titles["hubert-mean"] == "HuBERT (speaker-normalised, transductive)"
     assert titles["hubert-scratch"] == "HuBERT, no pretraining"
+
+
+def test_a_table_says_how_its_rows_were_made():
+    rows = ["majority", "egemaps-svm", "hubert-scratch", "hubert-frame-labels", "hubert-frame-labels-attention"]
+    networks, heads, trained, pretrained, C = recipe_sentences(demo(), rows)
+    assert networks == "Networks: scratch:mel-small."
+    assert heads.startswith(
+        "Heads: mean+std of the last layer, standardised; HuBERT + frame labels + attention (FLEA): "
+    )
+    assert trained == "Trained: 48 steps of 16 utterances, at most 6 s each, learning rate 0.0005."
+    assert pretrained == "Pretrained: 120 steps of 20 s, learning rate 0.001, 50 units."
+    assert C == "C: eGeMAPS + linear SVM 0.1; fixed beforehand."
+    assert list(recipe_sentences(demo(), ["majority"])) == []
 
 
 def test_scoring_as_published_needs_speakers_who_are_not_trained_on():

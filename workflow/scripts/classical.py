@@ -17,8 +17,9 @@ with job(snakemake) as made:
     )
     tested, labels = parts["test"]
     heard, targets = parts["train"]  # with the validation speakers, on whom nothing is chosen
-    fit = CLASSICAL[snakemake.params.settings["method"]].fit
-    probabilities = fit(features.loc[heard].to_numpy(), targets, features.loc[tested].to_numpy(), len(classes))
+    method = CLASSICAL[snakemake.params.settings["method"]]
+    train, test = (features.loc[names].to_numpy() for names in (heard, tested))
+    probabilities = method.fit(train, targets, test, len(classes), method.C)
     speakers = utterances.set_index("utterance").speaker
     frame = predictions_frame(tested, speakers, labels, probabilities, classes)
     write_parquet(snakemake.output.predictions, frame, made)

@@ -25,10 +25,10 @@ with job(snakemake) as made:
     table = build_table(rows, predictions, tested, classes, validations)
     maskings = {}
     for path in map(Path, snakemake.input.maskings):
-        name = f"{path.parent.name}{' (transductive)' * path.parts[-4].startswith('all')}"
+        name = f"{path.parent.name}{' (transductive)' * path.parts[-5].startswith('all')}"
         maskings.setdefault(name, []).append(json.loads(path.read_text(encoding="utf-8")))
     card = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
-    notes = [*sentences(card), *masking_notes(maskings)]
+    notes = [*sentences(card), *settings["recipe"], *masking_notes(maskings)]
     write_text(snakemake.output.csv, table.to_csv(index=False))
     write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")
     write_text(snakemake.output.latex, to_latex(table, notes))

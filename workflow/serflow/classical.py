@@ -1,30 +1,31 @@
 """The baselines that need no network: the majority class, and linear models of features of a whole utterance."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Method(NamedTuple):
-    """`fit(features, labels, test_features, classes)` and which features/<reads>.parquet it reads, None for none."""
+    """`fit(features, labels, test_features, classes, C)`, which features/<reads>.parquet it reads, and the C that is
+    fixed beforehand; None for none."""
 
     fit: Callable
-    reads: str | None
+    reads: str | None = None
+    C: float | None = None
 
 
-def majority(features, labels, test_features, classes):
+def majority(features, labels, test_features, classes, C):
     """Probabilities `[test, classes]`: each class' share of the training labels."""
     shares = np.bincount(labels, minlength=classes) / len(labels)
     return np.tile(shares, (len(test_features), 1))
 
 
-def svm(features, labels, test_features, classes, C=0.1):
+def svm(features, labels, test_features, classes, C):
     """Linear SVM on functionals standardised over the training utterances; classes weigh the same.
 
     `features` `[N, 88]`, `labels` int `[N]`, `test_features` `[M, 88]` -> softmax of decision values `[M, classes]`.
-    C is fixed beforehand, on a plateau that reaches from .01 to .3. Source: ours.
+    Source: ours.
     """
     from scipy.special import softmax
     from sklearn.pipeline import make_pipeline
@@ -53,9 +54,9 @@ def logistic(features, labels, test_features, classes, C):
 
 
 CLASSICAL = {
-    "majority": Method(majority, None),
-    "svm": Method(svm, "functionals"),
-    # C is fixed beforehand, on plateaus (.003 to .03, .03 to 10) of EMO-DB's training and validation speakers.
-    "statistics": Method(partial(logistic, C=0.01), "statistics"),
-    "nuisance": Method(partial(logistic, C=0.1), "nuisance"),
+    "majority": Method(majority),
+    # Plateaus of C on EMO-DB's training and validation speakers: .01 to .3, .003 to .03, .03 to 10.
+    "svm": Method(svm, "functionals", C=0.1),
+    "statistics": Method(logistic, "statistics", C=0.01),
+    "nuisance": Method(logistic, "nuisance", C=0.1),
 }

@@ -1,6 +1,8 @@
 # What the rules of evaluation.smk read and are told.
 from itertools import product
 
+from serflow.evaluation.recipes import recipe_sentences
+
 
 def every_table():
     """All tables in all their forms, with the numbers that DVC compares, and the figures of each."""
@@ -52,9 +54,9 @@ def table_maskings(wildcards):
 
 
 def table_settings(wildcards):
-    """The table's rows, with their titles."""
+    """The table's rows, with their titles, and how they were made."""
     table = config["tables"][wildcards.table]
-    return {**table, "titles": table_titles(wildcards)}
+    return {**table, "titles": table_titles(wildcards), "recipe": list(recipe_sentences(config, table["rows"]))}
 
 
 def table_titles(wildcards):

@@ -1,0 +1,57 @@
+"""How the rows of a table were made, in the sentences under it: steps, batches, sizes, k, C."""
+
+from collections import Counter
+
+from serflow import lineage
+from serflow.classical import CLASSICAL
+
+
+def recipe_sentences(config, rows):
+    """Of a complete `config` and the systems `rows` of one of its tables; none for what no row has."""
+    systems = {name: config["systems"][name] for name in rows}
+    trained = {name: system for name, system in systems.items() if system["method"] not in CLASSICAL}
+    for what, told in (("Networks", _network), ("Heads", _head), ("Trained", _training)):
+        if trained:
+            yield f"{what}: {_shared({system['title']: told(config, name) for name, system in trained.items()})}."
+    under = lineage.needed(config, trained) & set(config["pretraining"])
+    pretrained = {name: _pretraining(config, name) for name in config["pretraining"] if name in under}
+    if pretrained:
+        yield f"Pretrained: {_shared(pretrained)}."
+    C = {system["title"]: CLASSICAL[system["method"]].C for name, system in systems.items() if name not in trained}
+    if any(C.values()):
+        yield f"C: {', '.join(f'{title} {value:g}' for title, value in C.items() if value)}; fixed beforehand."
+
+
+def _network(config, name):
+    return lineage.origin(config, name) + ", frozen" * (config["systems"][name]["frozen"] == "encoder")
+
+
+def _head(config, name):
+    system = config["systems"][name]
+    layers = {"last": "the last layer", "weighted": "a learned sum of layers"}
+    layer = layers.get(system["layers"], f"layer {system['layers']}")
+    return f"{system['pooling']} of {layer}" + ", standardised" * system["standardise"]
+
+
+def _training(config, name):
+    schedule = config["systems"][name]["schedule"]
+    return (
+        f"{schedule['steps']} steps of {schedule['batch_size']} utterances, at most "
+        f"{schedule['crop_seconds']:g} s each, learning rate {schedule['learning_rate']:g}"
+    )
+
+
+def _pretraining(config, name):
+    entry, schedule = config["pretraining"][name], config["pretraining"][name]["schedule"]
+    units = f", {config['units'][entry['units']]['k']} units" if entry["units"] else ""
+    return (
+        f"{schedule['steps']} steps of {schedule['batch_seconds']:g} s, learning rate "
+        f"{schedule['learning_rate']:g}{units}"
+    )
+
+
+def _shared(recipes):
+    """`{name: recipe}` as one text: what most share, then the others with their names."""
+    (common, _), *others = Counter(recipes.values()).most_common()
+    names = {other: [name for name, recipe in recipes.items() if recipe == other] for other, _ in others}
+    return "; ".join([common, *(f"{', '.join(sharing)}: {other}" for other, sharing in names.items())])
