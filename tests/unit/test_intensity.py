@@ -17,6 +17,7 @@ from serflow.frames import FrameStore, writing_frames
 from serflow.intensity.batches import MixedBatches, StrengthBatches, pad
 from serflow.intensity.ranking import fit, solve
 from serflow.intensity.spectrogram import HOP, spectrogram
+from serflow.lineage import LOUDNESS
 
 CLASSES = ["anger", "neutral", "sadness"]
 SCHEDULE = {"steps": 3, "batch_size": 4, "crop_seconds": 0.3}
@@ -216,9 +217,9 @@ def test_a_network_learns_which_frames_are_emotional_and_comes_back_from_its_fol
         intensity.load("rank-model", tmp_path / "model")
 
 
-@pytest.mark.parametrize("method", intensity.METHODS)
+@pytest.mark.parametrize("method", [*intensity.NETWORKS, *LOUDNESS])
 def test_scores_have_a_frame_for_each_of_fbank(method, audio):
-    known = intensity.METHODS[method] and intensity.network(method).sized(f"{method}-small", CLASSES, seed=0)
+    known = None if method in LOUDNESS else intensity.network(method).sized(f"{method}-small", CLASSES, seed=0)
     for name, curve in intensity.score(method, known, audio, NAMES, seconds=1):
         samples = from_int16(audio[name])
         assert len(curve) == len(fbank(samples)) and curve.dtype == np.float32
@@ -233,6 +234,14 @@ def test_energy_follows_loudness_whatever_the_level_of_the_recording():
     assert np.corrcoef(curve, np.arange(98))[0, 1] > 0.98 and curve.min() == 0 and curve.max() == 1
     np.testing.assert_allclose(intensity.scores("energy", None, 3 * samples), curve, atol=1e-4)
     assert not intensity.scores("energy", None, np.zeros(1600)).any()
+
+
+@given(st.floats(-90, 0), st.floats(-90, 0))
+def test_level_is_linear_in_decibels_from_the_floor_of_16_bits_to_full_scale(first, second):
+    loud, other = (intensity.scores("level", None, np.full(1600, 10 ** (level / 20))) for level in (first, second))
+    assert np.allclose(loud - other, (first - second) / (15 * 20 * np.log10(2)), atol=1e-4)
+    np.testing.assert_allclose(intensity.scores("level", None, np.ones(1600)), 1)
+    assert not intensity.scores("level", None, np.zeros(1600)).any()
 
 
 def test_smoothing_keeps_the_frames_and_their_mean_and_calms_the_curve():

@@ -27,7 +27,7 @@ CORPUS = config["corpus"]["name"]
 RESULTS = f"results/{CORPUS}"
 LOGS = f"logs/{CORPUS}"
 FOLDS = range(config["folds"]["count"])
-INTENSITIES = sorted(config["intensity"], key=lambda name: config["intensity"][name]["method"] == "energy")
+INTENSITIES = sorted(config["intensity"], key=lambda name: not lineage.is_learned(config, name))
 IS_DEMO = config["corpus"]["adapter"] == "demo"  # the one corpus whose true intensities are known
 MADE_SPEECH = f"{RESULTS}/raw" if IS_DEMO and config["root"] is None else []
 

@@ -59,7 +59,8 @@ rule figures:
 
 rule intensity_table:
     input:
-        frames=every_intensity(),
+        frames=list(every_intensity()),
+        ranked=every_ranking(),
         speech=MADE_SPEECH,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
@@ -71,10 +72,11 @@ rule intensity_table:
     conda:
         "../../envs/training.yaml"
     params:
-        truth=f"{MADE_SPEECH or config['root']}/intensity",
-        names=INTENSITIES,
+        scored=list(every_intensity().values()),
+        ranked=list(FOLDS) if every_ranking() else [],
+        truth=f"{MADE_SPEECH or config['root']}/intensity" if IS_DEMO else None,
         code=code("intensity_table"),
     message:
-        "Comparing intensities with the truth"
+        "Comparing intensities with what is known of unheard speakers"
     script:
         "../scripts/intensity_table.py"

@@ -11,6 +11,7 @@ rule strengths:
         folds=rules.folds.output.folds,
     output:
         strengths=f"{RESULTS}/fold-{{fold}}/intensity/strengths.parquet",
+        ranked=f"{RESULTS}/fold-{{fold}}/intensity/ranked.parquet",
     log:
         f"{LOGS}/fold-{{fold}}/strengths.log",
     conda:

@@ -1,4 +1,4 @@
-"""Compare every intensity with the true curves of the demo corpus, on the speakers that each fold tests."""
+"""Compare every intensity with what is known of the speakers that a fold tests: emotions, and the demo's truth."""
 
 from pathlib import Path
 
@@ -7,26 +7,38 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_text
-from serflow.evaluation.intensity import agreement, to_markdown
+from serflow.evaluation.intensity import agreement, separation, to_markdown
 from serflow.frames import FrameStore
 from serflow.intensity import centres, on_grid
 
 with job(snakemake) as made:
-    utterances = pd.read_parquet(snakemake.input.utterances).set_index("utterance")
-    folds = pd.read_parquet(snakemake.input.folds)
-    truth, curves = Path(snakemake.params.truth), {}
-    for path in map(Path, snakemake.input.frames):
-        intensity, fold = path.parts[-2], int(path.parts[-4].removeprefix("fold-"))
-        store, tested = FrameStore(path), folds.utterance[(folds.fold == fold) & (folds.part == "test")]
-        emotional = utterances.loc[tested].query("emotion != 'neutral'")
-        for speaker, own in emotional.groupby("speaker"):
-            scores = [store[name].astype(np.float32) for name in own.index]
-            tables = [pd.read_csv(truth / f"{name}.csv") for name in own.index]
-            true = [
-                on_grid(table.intensity, table.time, centres(len(curve)))
-                for table, curve in zip(tables, scores, strict=True)
-            ]
-            curves.setdefault(intensity, {})[speaker] = np.concatenate(scores), np.concatenate(true)
-    table = agreement({name: curves[name] for name in snakemake.params.names})
+    utterances, folds = (pd.read_parquet(snakemake.input[key]) for key in ("utterances", "folds"))
+    tested = folds[folds.part == "test"].merge(utterances, on="utterance")[
+        ["utterance", "fold", "speaker", "emotion"]
+    ]
+    scored, curves = {}, {}
+    for path, told in zip(snakemake.input.frames, snakemake.params.scored, strict=True):
+        store, name = FrameStore(path), told["intensity"]
+        own = tested[tested.fold == told["fold"]] if told["fold"] is not None else tested
+        scores = [store[utterance].astype(np.float32) for utterance in own.utterance]
+        means, deviations = ([measure(curve) for curve in scores] for measure in (np.mean, np.std))
+        own = own.assign(seed=told["seed"] or 0, score=means, deviation=deviations)
+        scored.setdefault(name, []).append(own)
+        if snakemake.params.truth:
+            for speaker, rows in own.assign(scores=scores).query("emotion != 'neutral'").groupby("speaker"):
+                tables = [pd.read_csv(Path(snakemake.params.truth, f"{name}.csv")) for name in rows.utterance]
+                true = [
+                    on_grid(table.intensity, table.time, centres(len(curve)))
+                    for table, curve in zip(tables, rows.scores, strict=True)
+                ]
+                pair = np.concatenate(list(rows.scores)), np.concatenate(true)
+                curves.setdefault(name, {}).setdefault(speaker, {})[told["seed"]] = pair
+    for path, fold in zip(snakemake.input.ranked, snakemake.params.ranked, strict=True):
+        ranked = pd.read_parquet(path).set_index("utterance").add_prefix("score_").reset_index()
+        own = tested[tested.fold == fold].merge(ranked, on="utterance").assign(seed=0, deviation=np.nan)
+        scored.setdefault("ranker", []).append(own)
+    table = separation({name: pd.concat(parts) for name, parts in scored.items()})
+    if curves:
+        table = table.merge(agreement(curves), on="intensity", how="left")
     write_text(snakemake.output.csv, table.to_csv(index=False))
-    write_text(snakemake.output.markdown, to_markdown(table, len(next(iter(curves.values())))))
+    write_text(snakemake.output.markdown, to_markdown(table, tested.speaker.nunique()))

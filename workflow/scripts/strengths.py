@@ -1,4 +1,4 @@
-"""Rank a fold's training utterances by how strongly they show their emotion."""
+"""Rank a fold's training utterances by how strongly they show their emotion; score tested ones by every ranker."""
 
 import pandas as pd
 
@@ -8,10 +8,13 @@ from serflow.folds import heard_by
 from serflow.intensity.ranking import fit
 
 with job(snakemake) as made:
-    heard, _ = heard_by(
-        pd.read_parquet(snakemake.input.folds), f"fold-{snakemake.wildcards.fold}", snakemake.params.selection
-    )
-    emotions = pd.read_parquet(snakemake.input.utterances).set_index("utterance").emotion[heard]
-    functionals = pd.read_parquet(snakemake.input.functionals).set_index("utterance").loc[heard].to_numpy()
-    strengths = fit(functionals, emotions.to_numpy()).strengths(functionals, emotions.to_numpy())
+    folds, fold = pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold)
+    heard, _ = heard_by(folds, f"fold-{fold}", snakemake.params.selection)
+    tested = sorted(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
+    emotions = pd.read_parquet(snakemake.input.utterances).set_index("utterance").emotion[heard].to_numpy()
+    functionals = pd.read_parquet(snakemake.input.functionals).set_index("utterance")
+    rankers = fit(functionals.loc[heard].to_numpy(), emotions)
+    strengths = rankers.strengths(functionals.loc[heard].to_numpy(), emotions)
     write_parquet(snakemake.output.strengths, pd.DataFrame({"utterance": heard, "strength": strengths}), made)
+    ranked = pd.DataFrame(rankers.scores(functionals.loc[tested].to_numpy()), columns=rankers.emotions)
+    write_parquet(snakemake.output.ranked, ranked.assign(utterance=tested), made)

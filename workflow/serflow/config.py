@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from serflow.classical import CLASSICAL
 from serflow.errors import UserError
-from serflow.lineage import hears_audio, needs, normalisation, origin
+from serflow.lineage import hears_audio, is_learned, needs, normalisation, origin
 from serflow.models import family
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -295,8 +295,10 @@ def check_intensity(config):
     for name, entry in config["intensity"].items():
         if entry["corpus"] is None:
             continue
-        if entry["method"] == "energy":
-            raise UserError(f"config: intensity.{name}.corpus: method energy has no network to take: remove it.")
+        if not is_learned(config, name):
+            raise UserError(
+                f"config: intensity.{name}.corpus: method {entry['method']} has no network to take: remove it."
+            )
         if entry["corpus"] == config["corpus"]["name"]:  # fold 0 trained on speakers that the other folds test
             raise UserError(
                 f"config: intensity.{name}.corpus is {entry['corpus']}, this corpus itself, whose test speakers the "

@@ -2,6 +2,8 @@
 
 from serflow.models import family
 
+LOUDNESS = ("energy", "level")  # the methods of intensity that have no network
+
 
 def needs(config, name):
     """The encoders, pretrainings and systems that the pretraining or system `name` is built from, directly."""
@@ -55,9 +57,14 @@ def hears_audio(config, name):
 
 def hears_labels(config, name):
     """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
-    intensity = config["intensity"].get(config["pretraining"].get(name, {}).get("intensity"), {"method": "energy"})
-    learned = intensity["method"] != "energy"
-    return name in config["systems"] or learned or any(hears_labels(config, source) for source in needs(config, name))
+    intensity = config["pretraining"].get(name, {}).get("intensity")
+    told = intensity in config["intensity"] and is_learned(config, intensity)
+    return name in config["systems"] or told or any(hears_labels(config, source) for source in needs(config, name))
+
+
+def is_learned(config, intensity):
+    """Whether the named intensity has a network, where the others are loudness."""
+    return config["intensity"][intensity]["method"] not in LOUDNESS
 
 
 def _encoder(config, name):

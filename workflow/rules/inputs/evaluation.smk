@@ -9,15 +9,22 @@ def every_table():
     forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
     tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
-    truth = expand(f"{RESULTS}/tables/intensity.{{form}}", form=["csv", "md"]) if IS_DEMO and INTENSITIES else []
-    return [*tables, *figures, *truth]
+    intensity = expand(f"{RESULTS}/tables/intensity.{{form}}", form=["csv", "md"]) if INTENSITIES else []
+    return [*tables, *figures, *intensity]
 
 
 def every_intensity():
-    """The frame scores of every intensity in every fold."""
-    pools = [f"fold-{fold}" for fold in FOLDS]
-    made = [intensity_frames(name, *pool) for name in INTENSITIES for pool in product(pools, chain_seeds())]
-    return list(dict.fromkeys(made))
+    """{frame scores: their intensity, fold and seed} of every intensity; fold and seed None where all share them."""
+    made = {}
+    for name, fold, seed in product(INTENSITIES, FOLDS, chain_seeds()):
+        own = {"fold": fold, "seed": seed} if lineage.is_learned(config, name) else {"fold": None, "seed": None}
+        made[intensity_frames(name, f"fold-{fold}", seed)] = {"intensity": name, **own}
+    return made
+
+
+def every_ranking():
+    """How the rankers that StrengthNet learns from score the test speakers, fold by fold; none where nothing does."""
+    return [f"{RESULTS}/fold-{fold}/intensity/ranked.parquet" for fold in FOLDS if needs_strengths(INTENSITIES)]
 
 
 def table_predictions(wildcards):

@@ -3,7 +3,9 @@
 
 def intensity_code(wildcards, script="intensity"):
     """`code` with the module of the method."""
-    return code(script, f"serflow.intensity.{config['intensity'][wildcards.intensity]['method'].replace('-', '_')}")
+    name = wildcards.intensity
+    file = config["intensity"][name]["method"].replace("-", "_") if lineage.is_learned(config, name) else "loudness"
+    return code(script, f"serflow.intensity.{file}")
 
 
 def intensity_training_code(wildcards):
@@ -15,6 +17,12 @@ def intensity_strengths(wildcards):
     """The strengths that StrengthNet learns; the rank model makes its own task."""
     learned = config["intensity"][wildcards.intensity]["method"] == "strengthnet"
     return f"{RESULTS}/fold-{wildcards.fold}/intensity/strengths.parquet" if learned else []
+
+
+def needs_strengths(intensities):
+    """Whether a network of this corpus' own learns from strengths."""
+    entries = [config["intensity"][name] for name in intensities]
+    return any(entry["method"] == "strengthnet" and entry["corpus"] is None for entry in entries)
 
 
 def intensity_settings(wildcards):
@@ -53,6 +61,6 @@ def intensity_source(wildcards):
 
 def intensity_frames(name, pool, seed):
     """The scores of an intensity that a pool may use: its fold's; those without a network are the same in all."""
-    if config["intensity"][name]["method"] == "energy":
+    if not lineage.is_learned(config, name):
         return f"{RESULTS}/intensity/{name}/frames.arrow"
     return f"{RESULTS}/fold-{fold_of(pool)}/seed-{seed}/intensity/{name}/frames.arrow"

@@ -25,12 +25,6 @@ def rows_need():
     return reached | {f"{name}-transductive" for name in reached}
 
 
-def needs_strengths(intensities):
-    """Whether a network of this corpus' own learns from strengths."""
-    entries = [config["intensity"][name] for name in intensities]
-    return any(entry["method"] == "strengthnet" and entry["corpus"] is None for entry in entries)
-
-
 def features_read(classical, networks, units, intensities):
     """All features that these systems and networks read, that these units cluster, and that strengths come from."""
     frames = [config["units"][name]["frames"] for name in units]
@@ -57,11 +51,15 @@ def in_turns(kind, names):
 
 def intensity_files(names):
     """Strengths, networks and scores of every fold."""
-    learned = [name for name in names if config["intensity"][name]["method"] != "energy"]
+    learned = [name for name in names if lineage.is_learned(config, name)]
     own = [name for name in learned if config["intensity"][name]["corpus"] is None]
     of_a_seed = [f"{name}/model/model.safetensors" for name in own] + [f"{name}/frames.arrow" for name in learned]
     return [
-        *expand(f"{RESULTS}/fold-{{fold}}/intensity/strengths.parquet", fold=FOLDS if needs_strengths(names) else []),
+        *expand(
+            f"{RESULTS}/fold-{{fold}}/intensity/{{file}}.parquet",
+            fold=FOLDS if needs_strengths(names) else [],
+            file=["strengths", "ranked"],
+        ),
         *expand(
             f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{file}}",
             fold=FOLDS,
@@ -77,8 +75,6 @@ def stages():
     reached = rows_need()
     pretrainings = {name: entry for name, entry in config["pretraining"].items() if name in reached}
     units = dict.fromkeys(entry["units"] for entry in pretrainings.values() if entry["units"])
-    heard = [entry["intensity"] for entry in pretrainings.values() if entry["intensity"]]
-    intensities = dict.fromkeys([*(INTENSITIES if IS_DEMO else []), *heard])  # the demo's are compared with the truth
     classical = [name for name in CLASSICAL_SYSTEMS if name in reached]
     trained = [name for name in TRAINED_SYSTEMS if name in reached]
     corpus_files = [
@@ -86,8 +82,8 @@ def stages():
     ]
     made = {
         "corpus": [MADE_SPEECH, *corpus_files] if MADE_SPEECH else corpus_files,
-        "features": features_read(classical, [*pretrainings, *trained], units, intensities),
-        "intensity": intensity_files(intensities),
+        "features": features_read(classical, [*pretrainings, *trained], units, INTENSITIES),
+        "intensity": intensity_files(INTENSITIES),
     }
     for name in units:
         pools = pools_of_units(name)

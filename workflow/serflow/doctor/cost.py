@@ -40,7 +40,7 @@ def _work(config, rule, name, speech):
         name, kind = config["units"][name]["frames"], {"seconds": speech["mean"]}
     elif rule in ("train_intensity", "intensity"):
         entry = config["intensity"][name]
-        if entry["method"] == "energy" or entry["corpus"] is not None:
+        if entry["corpus"] is not None or not lineage.is_learned(config, name):
             return None
         kind = {key: entry[key] for key in ("method", "size", "schedule")}
         kind |= {"seconds": min(speech["longest"], entry["schedule"]["crop_seconds"]), "classes": speech["classes"]}

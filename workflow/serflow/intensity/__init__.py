@@ -4,7 +4,7 @@ spectrogram.py  what the networks hear, and the encoder of frames that both shar
 ranking.py      functionals -> an utterance's strength, by relative attributes
 strengthnet.py  learns frame scores from those strengths (the paper's model)
 rank_model.py   learns frame scores from mixtures of emotional and neutral speech (Wang et al. 2023)
-energy.py       the control: loudness, which any learned intensity must beat
+loudness.py     the controls: how loud a frame is, which any learned intensity must beat
 batches.py      what the two networks are trained on
 
 Fitted on the training speakers of a fold alone. Here: what the methods share.
@@ -22,16 +22,15 @@ from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
 from serflow.frames import batches_by_length
 
-METHODS = {  # name -> where its network is; the control has none
+NETWORKS = {  # method -> where its network is
     "strengthnet": ("serflow.intensity.strengthnet", "StrengthNet"),
     "rank-model": ("serflow.intensity.rank_model", "RankModel"),
-    "energy": None,
 }
 
 
 def network(method):
     """The `PreTrainedModel` class of a learned method."""
-    module, name = METHODS[method]
+    module, name = NETWORKS[method]
     return getattr(importlib.import_module(module), name)
 
 
@@ -72,7 +71,7 @@ def on_grid(scores, times, wanted):
 def scores(method, model, samples, smoothing=0.0):
     """Intensity in [0, 1] of each fbank frame of one utterance: `[N]` at 16 kHz -> `[1 + (N - 400) // 160]` float32.
 
-    `model` is None for `energy`. What the rank model gives has no scale of its own: its sigmoid is taken.
+    `model` is None for those of loudness. What the rank model gives has no scale of its own: its sigmoid is taken.
     `smoothing`: standard deviation in s of a Gaussian over the frames (ours), for any method alike.
     """
     return _scores(method, model, [samples], smoothing)[0]
@@ -90,10 +89,10 @@ def score(method, model, audio, utterances, seconds=0.0, smoothing=0.0):
 
 
 def _scores(method, model, utterances, smoothing):
-    if method == "energy":
-        from serflow.intensity.energy import energy
+    if method not in NETWORKS:
+        from serflow.intensity import loudness
 
-        curves = [energy(samples) for samples in utterances]
+        curves = [getattr(loudness, method)(samples) for samples in utterances]
     else:
         curves = _network_scores(model, utterances)
         bounded = (lambda curve: curve.clip(0, 1)) if method == "strengthnet" else expit

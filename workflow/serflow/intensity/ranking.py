@@ -26,14 +26,19 @@ class Rankers:
     low: np.ndarray
     high: np.ndarray
 
+    def scores(self, functionals):
+        """What each ranker gives utterances: `functionals` `[N, D]` -> `[N, E]`; 0 and 1 are the lowest and the
+        highest in training, beyond which unheard ones may go."""
+        scores = (functionals - self.mean) / self.deviation @ self.weights.T
+        return (scores - self.low) / np.maximum(self.high - self.low, 1e-12)
+
     def strengths(self, functionals, emotions):
         """Strength in [0, 1] of utterances: `functionals` `[N, D]`, `emotions` names `[N]` -> float32 `[N]`.
 
         An emotional utterance is scored by the ranker of its emotion, a neutral one by the mean of all: it is no
         emotion's neutral more than another's (ours). KeyError for an emotion that was not fitted.
         """
-        scores = (functionals - self.mean) / self.deviation @ self.weights.T
-        scaled = np.clip((scores - self.low) / np.maximum(self.high - self.low, 1e-12), 0, 1)
+        scaled = np.clip(self.scores(functionals), 0, 1)
         ranker = {emotion: number for number, emotion in enumerate(self.emotions)} | {"neutral": len(self.emotions)}
         scaled = np.column_stack([scaled, scaled.mean(1)])
         return scaled[np.arange(len(scaled)), [ranker[emotion] for emotion in emotions]].astype(np.float32)
