@@ -9,6 +9,7 @@ rule table:
         predictions=table_predictions,
         validations=table_validations,
         maskings=table_maskings,
+        intensity=table_intensities,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
         protocol=rules.protocol.output.protocol,

@@ -60,6 +60,13 @@ def table_maskings(wildcards):
     ]
 
 
+def table_intensities(wildcards):
+    """What is known of intensities, where pretrainings under a table's rows follow one."""
+    under = lineage.needed(config, config["tables"][wildcards.table]["rows"]) & set(config["pretraining"])
+    follows = any(config["pretraining"][name]["intensity"] for name in under)
+    return f"{RESULTS}/tables/intensity.csv" if follows else []
+
+
 def table_settings(wildcards):
     """The table's rows, with their titles, and how they were made."""
     table = config["tables"][wildcards.table]
