@@ -140,7 +140,10 @@ def _intensity(work):
     model = network(work["method"]).sized(f"{work['method']}-{work['size']}", classes, 0)
     rows = work["schedule"]["batch_size"] * (2 if work["method"] == "rank-model" else 1)
     crops, utterance = (torch.randn(int(RATE * work[key])).numpy() for key in ("seconds", "mean"))
-    labels = {"labels": torch.rand(rows), "emotions": torch.arange(rows) % work["classes"]}
+    labels = {
+        "labels": torch.rand(rows, model.score.out_features).squeeze(1),
+        "emotions": torch.arange(rows) % work["classes"],
+    }
     return model, pad([spectrogram(crops)] * rows) | labels, pad([spectrogram(utterance)])
 
 

@@ -10,21 +10,29 @@ from serflow.intensity.spectrogram import spectrogram
 
 
 class StrengthBatches(torch.utils.data.Dataset):
-    """For StrengthNet: classes equally often, random crops, padded."""
+    """For StrengthNet: a third neutral, the emotions equally often, random crops, padded.
 
-    def __init__(self, audio, utterances, strengths, emotions, schedule, seed):
-        """`audio`: frame store of int16; `strengths` `[N]` and `emotions` (class numbers) `[N]` of the `utterances`;
-        `schedule`: dict with `steps, batch_size, crop_seconds`."""
+    With a seventh neutral, say, what neutral and two emotions sound alike in would be scored as these: the absolute
+    error is least at the median.
+    """
+
+    def __init__(self, audio, utterances, strengths, emotions, neutral, schedule, seed):
+        """`audio`: frame store of int16; `strengths` `[N, targets]` and `emotions` (class numbers) `[N]` of the
+        `utterances`, `neutral` the number of that class; `schedule`: dict with `steps, batch_size, crop_seconds`."""
         self.audio, self.rows, self.schedule, self.seed = audio, audio.rows(utterances), schedule, seed
         self.strengths, self.emotions = np.asarray(strengths, dtype=np.float32), np.asarray(emotions, dtype=int)
-        self.of_class = [np.flatnonzero(self.emotions == number) for number in np.unique(self.emotions)]
+        self.neutral = [np.flatnonzero(self.emotions == neutral)]
+        self.of_class = [
+            np.flatnonzero(self.emotions == number) for number in np.unique(emotions) if number != neutral
+        ]
 
     def __len__(self):
         return self.schedule["steps"]
 
     def __getitem__(self, step):
         rng = np.random.default_rng([self.seed, step])
-        batch = [draw(rng, self.of_class) for _ in range(self.schedule["batch_size"])]
+        calm = rng.random(self.schedule["batch_size"]) < 1 / 3
+        batch = [draw(rng, self.neutral if one else self.of_class) for one in calm]
         crops = [crop(rng, self.audio[int(row)], self.schedule["crop_seconds"]) for row in self.rows[batch]]
         return {
             **pad([spectrogram(samples) for samples in crops]),
@@ -92,15 +100,17 @@ def pad(spectrograms):
     return {"input_values": pad_sequence(spectrograms, batch_first=True), "lengths": lengths}
 
 
-def batches_for(method, audio, rows, classes, schedule, seed):
-    """The training batches of a learned `method`: `rows` frame of utterance, speaker, emotion and, for StrengthNet,
-    strength; `classes` its sorted emotions."""
-    emotions = rows["emotion"].map(classes.index)
+def batches_for(method, model, audio, rows, schedule, seed):
+    """The training batches of the `model` of a learned `method`: `rows` frame of utterance, speaker, emotion and, for
+    StrengthNet, its targets."""
+    classes = model.config.label2id
+    emotions = rows["emotion"].map(classes)
     if method == "strengthnet":
-        return StrengthBatches(audio, rows["utterance"], rows["strength"], emotions, schedule, seed)
+        targets = rows[model.targets(model.config)]
+        return StrengthBatches(audio, rows["utterance"], targets, emotions, classes["neutral"], schedule, seed)
     if "neutral" not in classes:
         raise UserError(
             "The rank model mixes neutral and emotional speech and there is no neutral class: let intensity.corpus "
             "name a corpus that has one, or choose intensity.method energy."
         )
-    return MixedBatches(audio, rows["utterance"], rows["speaker"], emotions, classes.index("neutral"), schedule, seed)
+    return MixedBatches(audio, rows["utterance"], rows["speaker"], emotions, classes["neutral"], schedule, seed)
