@@ -17,14 +17,14 @@ from serflow.features import fbank
 from serflow.frames import FrameStore, writing_frames
 from serflow.intensity.batches import MixedBatches, StrengthBatches, pad
 from serflow.intensity.ranking import fit, solve
-from serflow.intensity.spectrogram import HOP, spectrogram, valid_frames
+from serflow.intensity.spectrogram import HOP, spectrogram
 from serflow.lineage import LOUDNESS
 
 CLASSES = ["anger", "neutral", "sadness"]
 SCHEDULE = {"steps": 3, "batch_size": 4, "crop_seconds": 0.3}
 SAMPLES = [400, 6000, 8192, 16000, 12345, 9001]
 NAMES = [f"u{number}" for number in range(len(SAMPLES))]
-SHALLOW = {"over_time": 0, "rankers": False, "spectrum": 27, "channels": (8, 16), "hidden": 32}
+SHALLOW = {"over_time": 0, "frame_weight": 1.0, "spectrum": 27, "channels": (8, 16), "hidden": 32}
 EXACT = {"atol": 1e-5, "rtol": 1e-5}
 SPEAKERS, EMOTIONS = list("aabbab"), np.array([1, 0, 1, 2, 2, 0])
 
@@ -38,11 +38,11 @@ def audio(tmp_path_factory):
     return FrameStore(path)
 
 
-@pytest.fixture(scope="module", params=["strengthnet", "strengthnet of one score", "rank-model"])
+@pytest.fixture(scope="module", params=["strengthnet", "strengthnet with LSTMs", "rank-model"])
 def model(request):
     method = request.param.split()[0]
     made = intensity.network(method).sized(f"{method}-small", CLASSES, seed=0)
-    if "one" in request.param:  # as in the paper's, which is too large to try
+    if "LSTM" in request.param:  # as in the paper's, which is too large to try
         made = type(made)(type(made.config)(**made.config.to_dict() | SHALLOW))
     return made.eval()
 
@@ -91,16 +91,14 @@ def test_what_a_network_learns_tells_every_emotion_from_neutral_also_those_that_
     shift = {"anger": 5, "neutral": 0, "sadness": -5}
     emotions = np.repeat(list(shift), 30)
     functionals = rng.standard_normal((90, 4)) + np.outer([shift[emotion] for emotion in emotions], np.eye(4)[0])
-    table = fit(functionals, emotions).table(functionals, emotions)
-    assert table.columns.tolist() == ["strength_anger", "strength_sadness", "strength"]
-    assert ((table >= 0) & (table <= 1)).all(axis=None) and (table.dtypes == np.float32).all()
-    every = table[["strength_anger", "strength_sadness"]].max(axis=1)
-    for emotion in ("anger", "sadness"):
-        both = np.isin(emotions, [emotion, "neutral"])
-        for target in (table["strength"], table[f"strength_{emotion}"], every):
-            assert roc_auc_score(emotions[both] == emotion, target[both]) > 0.95
-        own = emotions == emotion
-        np.testing.assert_array_equal(table["strength"][own], table[f"strength_{emotion}"][own])
+    rankers = fit(functionals, emotions)
+    strengths, scores = rankers.strengths(functionals, emotions), rankers.scores(functionals)
+    for number, emotion in enumerate(["anger", "sadness"]):
+        own, both = emotions == emotion, np.isin(emotions, [emotion, "neutral"])
+        for target in (strengths, scores[:, number]):
+            assert roc_auc_score(own[both], target[both]) > 0.95
+        assert scores[both, number].min() == pytest.approx(0) and scores[both, number].max() == pytest.approx(1)
+        np.testing.assert_allclose(strengths[own], scores[own, number], atol=1e-6)
 
 
 @pytest.mark.parametrize(("present", "missing"), [("anger", "neutral"), ("neutral", "emotional")])
@@ -175,19 +173,11 @@ def test_losses_are_those_of_the_papers(model, audio):
     found = model(**batch, labels=labels, emotions=emotions)
     entropy = -found.logits.log_softmax(1)
     means = torch.stack([s[:n].mean() for s, n in zip(found.frame_scores, batch["lengths"], strict=True)])
-    if model.config.model_type == "serflow_strengthnet" and not model.config.rankers:
+    if model.config.model_type == "serflow_strengthnet":
         frames = zip(found.frame_scores, batch["lengths"], labels, strict=True)
-        expected = (means - labels).abs().mean() + sum((s[:n] - y).abs().mean() for s, n, y in frames) / 4
+        errors = sum((s[:n] - y).abs().mean() for s, n, y in frames) / 4
+        expected = (means - labels).abs().mean() + model.config.frame_weight * errors
         expected += entropy[range(4), emotions].mean()
-    elif model.config.model_type == "serflow_strengthnet":  # ours: the same, for each ranker's score
-        labels = torch.stack([labels, 1 - labels], dim=1)
-        found = model(**batch, labels=labels, emotions=emotions)
-        hidden, _ = model.encoder(**batch, valid=valid_frames(**batch))
-        every = [scores[:n] for scores, n in zip(model.score(hidden), batch["lengths"], strict=True)]
-        expected = entropy[range(4), emotions].mean()
-        for scores, wanted, heard in zip(every, labels, found.frame_scores, strict=True):
-            torch.testing.assert_close(heard[: len(scores)], scores.max(1).values)
-            expected += ((scores.mean(0) - wanted).abs() + (scores - wanted).abs().mean(0)).sum() / 4
     else:
         chance = (means[:2] - means[2:]).sigmoid()
         wanted = (labels[:2] - labels[2:] + 1) / 2

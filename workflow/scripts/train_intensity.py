@@ -25,7 +25,7 @@ with job(snakemake) as made:
     model = network(method).sized(f"{method}-{settings['size']}", classes, seed)
     folder = Path(snakemake.output.model).parent
     checkpoints = folder.with_name("checkpoints")
-    batches = batches_for(method, model, audio, rows, schedule, seed)
+    batches = batches_for(method, audio, rows, classes, schedule, seed)
     history = train(model, batches, checkpoints, schedule, seed, made)
     with replacing(folder) as temporary:
         model.save_pretrained(temporary)

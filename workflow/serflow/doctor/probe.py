@@ -76,13 +76,9 @@ def _do(work):
     if work["rule"] == "feature":
         from serflow import features
         from serflow.audio import RATE
-        from serflow.utterance_features import EXTRACTORS, READS
 
-        name, values = work["feature"], torch.randn(int(RATE * work["seconds"])).numpy()
-        if READS.get(name, "audio") != "audio":
-            values = getattr(features, READS[name])(values)
-        extract = EXTRACTORS.get(name) or getattr(features, name)
-        utterance = _second_time(lambda: extract(values))
+        noise = torch.randn(int(RATE * work["seconds"])).numpy()
+        utterance = _second_time(lambda: getattr(features, work["feature"])(noise))
         return {"utterance": utterance, "busy": 2 * utterance, "wall": time.perf_counter() - began}
     if work["rule"] == "train_intensity":
         model, batch, one = _intensity(work)
@@ -140,10 +136,7 @@ def _intensity(work):
     model = network(work["method"]).sized(f"{work['method']}-{work['size']}", classes, 0)
     rows = work["schedule"]["batch_size"] * (2 if work["method"] == "rank-model" else 1)
     crops, utterance = (torch.randn(int(RATE * work[key])).numpy() for key in ("seconds", "mean"))
-    labels = {
-        "labels": torch.rand(rows, model.score.out_features).squeeze(1),
-        "emotions": torch.arange(rows) % work["classes"],
-    }
+    labels = {"labels": torch.rand(rows), "emotions": torch.arange(rows) % work["classes"]}
     return model, pad([spectrogram(crops)] * rows) | labels, pad([spectrogram(utterance)])
 
 

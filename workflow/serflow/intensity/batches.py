@@ -17,7 +17,7 @@ class StrengthBatches(torch.utils.data.Dataset):
     """
 
     def __init__(self, audio, utterances, strengths, emotions, neutral, schedule, seed):
-        """`audio`: frame store of int16; `strengths` `[N, targets]` and `emotions` (class numbers) `[N]` of the
+        """`audio`: frame store of int16; `strengths` `[N]` and `emotions` (class numbers) `[N]` of the
         `utterances`, `neutral` the number of that class; `schedule`: dict with `steps, batch_size, crop_seconds`."""
         self.audio, self.rows, self.schedule, self.seed = audio, audio.rows(utterances), schedule, seed
         self.strengths, self.emotions = np.asarray(strengths, dtype=np.float32), np.asarray(emotions, dtype=int)
@@ -100,17 +100,16 @@ def pad(spectrograms):
     return {"input_values": pad_sequence(spectrograms, batch_first=True), "lengths": lengths}
 
 
-def batches_for(method, model, audio, rows, schedule, seed):
-    """The training batches of the `model` of a learned `method`: `rows` frame of utterance, speaker, emotion and, for
-    StrengthNet, its targets."""
-    classes = model.config.label2id
-    emotions = rows["emotion"].map(classes)
+def batches_for(method, audio, rows, classes, schedule, seed):
+    """The training batches of a learned `method`: `rows` frame of utterance, speaker, emotion and, for StrengthNet,
+    strength; `classes` its sorted emotions."""
+    emotions = rows["emotion"].map(classes.index)
     if method == "strengthnet":
-        targets = rows[model.targets(model.config)]
-        return StrengthBatches(audio, rows["utterance"], targets, emotions, classes["neutral"], schedule, seed)
+        neutral = classes.index("neutral")
+        return StrengthBatches(audio, rows["utterance"], rows["strength"], emotions, neutral, schedule, seed)
     if "neutral" not in classes:
         raise UserError(
             "The rank model mixes neutral and emotional speech and there is no neutral class: let intensity.corpus "
             "name a corpus that has one, or choose intensity.method energy."
         )
-    return MixedBatches(audio, rows["utterance"], rows["speaker"], emotions, classes["neutral"], schedule, seed)
+    return MixedBatches(audio, rows["utterance"], rows["speaker"], emotions, classes.index("neutral"), schedule, seed)

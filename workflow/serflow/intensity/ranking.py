@@ -8,7 +8,6 @@ One linear ranker an emotion, emotional over neutral (eq. 3-6; METHODS 3.1):
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 
@@ -43,13 +42,6 @@ class Rankers:
         ranker = {emotion: number for number, emotion in enumerate(self.emotions)} | {"neutral": len(self.emotions)}
         scaled = np.column_stack([scaled, scaled.mean(1)])
         return scaled[np.arange(len(scaled)), [ranker[emotion] for emotion in emotions]].astype(np.float32)
-
-    def table(self, functionals, emotions):
-        """What StrengthNet learns, a frame: `strength` as above, and `strength_<emotion>`, what that emotion's ranker
-        says of every utterance, also of those that show another (ours)."""
-        every = np.clip(self.scores(functionals), 0, 1).astype(np.float32)
-        table = pd.DataFrame(every, columns=[f"strength_{emotion}" for emotion in self.emotions])
-        return table.assign(strength=self.strengths(functionals, emotions))
 
 
 def fit(functionals, emotions, penalty=0.1):

@@ -19,18 +19,17 @@ from serflow.intensity.spectrogram import (
 
 
 class StrengthNetConfig(IntensityConfig):
-    """`rankers`: a score of each frame for the ranker of every emotion, and the highest of them is the frame's."""
+    """`frame_weight`: of the error of frame scores in the loss, beside that of their mean."""
 
     model_type = "serflow_strengthnet"
-    rankers: bool = False
+    frame_weight: float = 1.0
 
 
-# Base is the paper's. Small is ours, for a few hundred steps. It learns what every ranker says of every utterance, a
-# linear function of functionals. The strength of whichever emotion is shown is none: angry speech is loud and sad
-# speech soft, both are to be strong, and neutral speech between them weak.
+# Base is the paper's. Small is ours, for a few hundred steps. It learns only the mean of its frames' scores: where
+# each is to be as strong as its utterance, frames grow alike, and boredom is not heard.
 SIZES = {
     "strengthnet-base": {},
-    "strengthnet-small": {"hidden": 64, "over_time": 3, "rankers": True},
+    "strengthnet-small": {"hidden": 64, "over_time": 3, "frame_weight": 0.0},
 }
 
 
@@ -43,38 +42,28 @@ class StrengthNet(IntensityModel):
     def __init__(self, config):
         super().__init__(config)
         self.encoder = MovementEncoder(config) if config.over_time else FrameEncoder(config)
-        self.score = nn.Linear(config.hidden, len(self.targets(config)))
+        self.score = nn.Linear(config.hidden, 1)
         self.emotion = None if config.over_time else Memory(self.encoder.convolutions.width, config)
         self.dropout = nn.Dropout(config.dropout)
         self.classify = nn.Linear(config.hidden * (1 if config.over_time else 2), config.num_labels)
         self.post_init()
 
-    @staticmethod
-    def targets(config):
-        """The columns of strengths that a network of this configuration learns."""
-        emotions = [name for name in config.label2id if name != "neutral"]
-        return [f"strength_{name}" for name in emotions] if config.rankers else ["strength"]
-
     def forward(self, input_values, lengths, labels=None, emotions=None):
-        """Spectrograms `[B, T, 80]`, valid frames `[B]`, strengths `[B]` or `[B, rankers]`, class numbers `[B]` ->
-        `IntensityOutput`.
+        """Spectrograms `[B, T, 80]`, valid frames `[B]`, strengths `[B]`, class numbers `[B]` -> `IntensityOutput`.
 
-        Loss: mean absolute error of the utterance score, the same of the frame scores against the utterance's
-        strength, both summed over the rankers, and cross-entropy of the emotion where `emotions` are given.
+        Loss: mean absolute error of the utterance score, `frame_weight` times that of the frame scores against the
+        utterance's strength, and cross-entropy of the emotion where `emotions` are given.
         """
         valid = valid_frames(input_values, lengths)
         hidden, local = self.encoder(input_values, lengths, valid)
-        scores = self.score(hidden).float() * valid[..., None]
-        frame_scores = scores.amax(-1)
+        frame_scores = self.score(hidden).squeeze(-1).float() * valid
         utterance_score = mean_over(frame_scores, valid)
         whole = self.emotion(local, lengths)[1] if self.emotion else mean_over(local, valid)
         logits = self.classify(self.dropout(whole)).float()
         loss = None
         if labels is not None:
-            labels = labels.reshape(len(labels), -1)
-            frame_errors = mean_over((scores - labels[:, None]).abs(), valid)
-            utterance_errors = (mean_over(scores, valid) - labels).abs()
-            loss = (utterance_errors + frame_errors).sum(1).mean()
+            frame_errors = mean_over((frame_scores - labels[:, None]).abs(), valid)
+            loss = (utterance_score - labels).abs().mean() + self.config.frame_weight * frame_errors.mean()
             if emotions is not None:
                 loss = loss + nn.functional.cross_entropy(logits, emotions)
         return IntensityOutput(loss, frame_scores, utterance_score, logits)
