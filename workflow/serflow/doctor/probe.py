@@ -74,11 +74,14 @@ def _do(work):
 
     began = time.perf_counter()
     if work["rule"] == "feature":
-        from serflow import features
+        from serflow import features, utterance_features
         from serflow.audio import RATE
 
         noise = torch.randn(int(RATE * work["seconds"])).numpy()
-        utterance = _second_time(lambda: getattr(features, work["feature"])(noise))
+        kind = work["feature"]
+        read = features.fbank(noise) if utterance_features.READS.get(kind) == "fbank" else noise
+        extract = utterance_features.EXTRACTORS.get(kind) or getattr(features, kind)
+        utterance = _second_time(lambda: extract(read))
         return {"utterance": utterance, "busy": 2 * utterance, "wall": time.perf_counter() - began}
     if work["rule"] == "train_intensity":
         model, batch, one = _intensity(work)
