@@ -21,9 +21,10 @@ from serflow.evaluation.statistics import (
     holm,
     interval,
     planned_error,
+    pseudo_values,
     resolvable,
     unit_of,
-)  # fmt: skip
+)
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 METRICS = [unweighted_accuracy, weighted_accuracy, macro_f1]
@@ -71,6 +72,14 @@ def test_intervals_and_tests_are_right_as_often_as_they_say_though_folds_have_ne
     assert 0.935 < np.mean((ua.low <= 0.5) & (ua.high >= 0.5)) < 0.965  # 4 standard errors
     assert 0.935 < np.mean((difference.low <= 0) & (difference.high >= 0)) < 0.965
     assert 0.035 < np.mean(difference.p < 0.05) < 0.065
+
+
+def test_values_are_those_of_leaving_each_block_out_around_the_pooled_score():
+    blocks = simulate(np.random.default_rng(4), 1, 6)[0, 0]
+    without = np.array([unweighted_accuracy(np.delete(blocks, index, 0).sum(0)) for index in range(6)])
+    values = pseudo_values(blocks)
+    assert values.mean() == pytest.approx(unweighted_accuracy(blocks.sum(0)))
+    assert values - values.mean() == pytest.approx(5 * (without.mean() - without))
 
 
 def test_what_is_said_to_be_resolvable_is_found_four_times_in_five():

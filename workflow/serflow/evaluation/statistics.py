@@ -2,8 +2,9 @@
 
 The block is the fold, which had networks and speakers of its own. Speakers of a fold share its networks, and seeds
 share its speakers and training data: neither are independent evidence about a method, so both are summed in the fold.
-UA is a mean of ratios over sums of blocks and is linearised in them (Taylor linearisation with folds as clusters, as
-in survey sampling: Woodruff 1971, JASA 66:411); what a block adds is then tested with Student's t.
+UA is a mean of ratios over sums of blocks; what a block adds to it is a pseudo-value of the jackknife that leaves a
+block out (Miller 1974, Biometrika 61:1), and is tested with Student's t. Where blocks are few and unequal this keeps
+its level; Taylor linearisation, else the same, found a difference in up to 6.4 % of our simulated corpora, not in 5.
 """
 
 from typing import NamedTuple
@@ -42,18 +43,20 @@ def block_confusions(predictions, blocks, classes):
 
 
 def pseudo_values(confusions):
-    """`[..., B, C, C]` -> `[..., B]`: UA + B r_b with r_b = mean over classes of (hits_bc - recall_c n_bc) / total_c.
+    """`[..., B, C, C]` -> `[..., B]` whose mean is the pooled UA, and whose scatter is what the blocks add to it.
 
-    Their mean is the pooled UA, their scatter what the blocks add to it. A block may lack a class. More seeds, which
-    are larger counts of all blocks alike, do not change the scale.
+    Without block b, UA would be lower by the mean over classes c of (hits_bc - recall_c n_bc) / (total_c - n_bc), and
+    its value is B - 1 times as far above the others. A block may lack a class; a class that is in one block alone
+    adds nothing. More seeds, which are larger counts of all blocks alike, do not change the scale.
     """
     confusions = np.asarray(confusions, dtype=float)
     true, hits = confusions.sum(-1), np.diagonal(confusions, axis1=-2, axis2=-1)
     total = true.sum(-2, keepdims=True)
     total = np.where(total > 0, total, np.nan)  # of classes that never occur
-    residuals = (hits - hits.sum(-2, keepdims=True) / total * true) / total
-    pooled = unweighted_accuracy(confusions.sum(-3))
-    return np.asarray(pooled)[..., None] + true.shape[-2] * np.nanmean(residuals, -1)
+    beside = np.where(total == true, np.inf, total - true)
+    added = np.nanmean((hits - hits.sum(-2, keepdims=True) / total * true) / beside, -1)
+    pooled = np.asarray(unweighted_accuracy(confusions.sum(-3)))[..., None]
+    return pooled + (true.shape[-2] - 1) * (added - added.mean(-1, keepdims=True))
 
 
 def interval(confusions):
