@@ -56,7 +56,7 @@ CHANGES = [
 
 def unweighted_accuracy(results, change, fold, seed):
     """UA of the validation speakers of a fold, of a network that `BASE` with a `change` trains on its training
-    speakers; and the seconds that it took."""
+    speakers; and the seconds of a core that it took."""
     import torch
     from torch import nn
 
@@ -91,7 +91,7 @@ def unweighted_accuracy(results, change, fold, seed):
                         row.narrow(axis - 1, start, min(20 if axis == 1 else 10, size - start)).zero_()
             return batch
 
-    began, recipe = time.monotonic(), BASE | change
+    began, recipe = time.process_time(), BASE | change
     schedule = {
         "warmup": 0.1, "weight_decay": 1e-5, "betas": [0.9, 0.999], "epsilon": 1e-8, "clip": 5,
         "checkpoint_steps": 10**6, "report_steps": 10**6, **recipe,
@@ -112,7 +112,7 @@ def unweighted_accuracy(results, change, fold, seed):
     names, labels = parts["validation"]
     probabilities, _ = predict(model, inputs, names, batch_seconds())
     counts = metrics.confusion(labels, probabilities.argmax(1), range(len(classes)))
-    return metrics.unweighted_accuracy(counts), time.monotonic() - began
+    return metrics.unweighted_accuracy(counts), time.process_time() - began
 
 
 def named(change):
@@ -145,9 +145,10 @@ def main():
     rows = pd.read_csv(table)
     order = {named(change): number for number, change in enumerate(CHANGES)}
     mean = rows.groupby("change").agg(UA=("UA", "mean"), folds=("UA", "size"), seconds=("seconds", "mean"))
-    lines = ["| Change | Validation UA % | Networks | Seconds a network |", "|---|---|---|---|"]
+    lines = ["| Change | Validation UA % | Networks | Core seconds a network |", "|---|---|---|---|"]
     for change, row in sorted(mean.iterrows(), key=lambda item: order.get(item[0], len(order))):
-        lines.append(f"| {change} | {100 * row.UA:.1f} | {row.folds:.0f} | {row.seconds:.0f} |")
+        seconds = "-" if pd.isna(row.seconds) else f"{row.seconds:.0f}"
+        lines.append(f"| {change} | {100 * row.UA:.1f} | {row.folds:.0f} | {seconds} |")
     base = ", ".join(f"{key} {value}" for key, value in BASE.items())
     (HERE / "recipe.md").write_text("\n".join([f"The base: {base}.", "", *lines]) + "\n", encoding="utf-8")
 
