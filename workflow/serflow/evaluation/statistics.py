@@ -14,7 +14,7 @@ from scipy import special, stats
 
 from serflow.evaluation.metrics import confusion, unweighted_accuracy
 
-MIN_BLOCKS = 3  # with two, t has one degree of freedom: in our simulation no difference below 100 points is resolved
+MIN_BLOCKS = 3  # with two, a difference must be 16 standard errors to be found 4 times in 5
 ALPHA, POWER = 0.05, 0.8
 
 
