@@ -13,10 +13,8 @@ def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout, name
     schedule = {"steps": steps, "checkpoint_steps": steps // 16, "report_steps": steps // 20}
     long = {"pretraining": {name: {"schedule": schedule}}}
     target = f"results/demo/fold-0/seed-0/ssl/{name}/model.safetensors"
-    model, checkpoints = (
-        checkout.folder / target,
-        checkout.folder / f"results/demo/fold-0/seed-0/ssl/{name}.checkpoints",
-    )
+    model = checkout.folder / target
+    checkpoints = model.parent.with_name(f"{name}.checkpoints")
 
     process = checkout.start("--", target, **long)
     deadline = time.monotonic() + 300
@@ -29,7 +27,7 @@ def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout, name
     assert checkout.run("--unlock", **long)[0] == 0
     code, printed = checkout.run("--", target, **long)
     assert code == 0, printed
-    assert f"pretrain {name} fold-0: going on from step" in printed
+    assert f"pretrain {name} fold-0 seed 0: going on from step" in printed
     resumed = model.read_bytes(), (model.parent / "history.csv").read_bytes()
     assert not checkpoints.exists()
 
