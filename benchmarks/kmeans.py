@@ -1,4 +1,4 @@
-"""k-means of serflow against scikit-learn's MiniBatchKMeans with the setting that everyone copies (METHODS 5).
+"""k-means of serflow against scikit-learn's MiniBatchKMeans with the setting that everyone copies.
 
 Same frames, same machine, one after the other. Run: .venv/bin/python benchmarks/kmeans.py
 """

@@ -17,7 +17,7 @@ from serflow.models.mockingjay import SIZES, MockingjayForReconstruction, Mockin
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "conformance"))
 from s3prl_reference import MockingjaySizes, MockingjayWithHead, mask_batch  # noqa: E402
 
-SPAN, PROBABILITY, CLIP, LEARNING_RATE = 7, 0.15, 5.0, 2e-4  # METHODS 4
+SPAN, PROBABILITY, CLIP, LEARNING_RATE = 7, 0.15, 5.0, 2e-4  # the paper's, as s3prl has them
 
 
 def main():

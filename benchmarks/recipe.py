@@ -79,7 +79,7 @@ def unweighted_accuracy(results, change, fold, seed):
             return output
 
     class Masked(LabelledBatches):
-        """With spans of 10 tokens and 10 bands at a time set to 0, the mean (SpecAugment, Park et al. 2019)."""
+        """With spans of 20 frames and of 10 bands set to 0, the mean (SpecAugment, Park et al. 2019)."""
 
         def __getitem__(self, step):
             batch, generator = super().__getitem__(step), torch.Generator().manual_seed(step)

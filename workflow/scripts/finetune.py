@@ -37,11 +37,10 @@ with job(snakemake) as made:
         model, batches, checkpoints, settings["schedule"], seed, made, validation, unweighted_accuracy,
         settings["selection"],
     )  # fmt: skip
-    frames = {}
+    frames, speakers = {}, utterances.set_index("utterance").speaker
     for part in ("validation", "test") if watched else ("test",):
         names, labels = parts[part]
         probabilities, weights = predict(model, inputs, names, batch_seconds())
-        speakers = utterances.set_index("utterance").speaker
         frames[part] = predictions_frame(names, speakers, labels, probabilities, classes)
         if settings["pooling"].startswith("attention"):
             frames[part]["frame_weights"] = weights

@@ -37,7 +37,7 @@ def fit_kmeans(frames, k, seed=0, inits=1, iterations=100, tolerance=1e-5):
     own k-means++ draws one candidate a centroid and still loses some, so scikit-learn's greedy k-means++ draws the
     start on a sample. A run stops when an iteration gains less than `tolerance` of the objective.
 
-    Returns a `Clustering`. Raises ValueError for fewer frames than clusters. Source: METHODS 5.
+    Returns a `Clustering`. Raises ValueError for fewer frames than clusters. Source: ours, on FAISS.
     """
     from sklearn.cluster import kmeans_plusplus
 

@@ -27,7 +27,7 @@ def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0,
 
     Returns a frame `utterance, fold, part` that does not depend on the order of the rows. The parts of a fold share
     no speaker (but training and validation with 0 validation speakers) and no recording: speakers with a recording
-    in common count as one. Nothing is tested twice. Raises UserError. Source: METHODS 9; the dealing is ours.
+    in common count as one. Nothing is tested twice. Raises UserError. Source: ours.
     """
     rows = utterances.sort_values("utterance", ignore_index=True)
     rows = rows.assign(recording=pd.factorize(rows.sha256)[0])

@@ -24,7 +24,7 @@ def random_spans(lengths, span, probability, minimum, generator):
 def uniform_spans(lengths, span, probability, generator):
     """MockingJay's masks: `round(probability t / span)` starts without replacement, at least one; spans may overlap.
 
-    Source: Liu et al. 2020 (arXiv 1910.12638), as s3prl draws it (METHODS 4); but s3prl masks nothing in a clip so
+    Source: Liu et al. 2020 (arXiv 1910.12638), as s3prl draws it; but s3prl masks nothing in a clip so
     short that this rounds to 0, and the loss over no frame is not a number.
     """
     return _covered(_drawn(lengths, span, _count(lengths, span, probability), generator), span, lengths)
@@ -34,7 +34,7 @@ def intense_spans(intensity, lengths, span, probability, generator):
     """Masks where `intensity` `[B, T]` is high, with as many frames as `uniform_spans` covers.
 
     Spans do not overlap and are taken greedily by mean intensity; the last one is cut to the count. For probability
-    up to .5: beyond, spans that fit between the others run out. Source: ours (METHODS 4, `matched`).
+    up to .5: beyond, spans that fit between the others run out. Source: ours.
     """
     wanted = uniform_spans(lengths, span, probability, generator).sum(dim=1)
     position = torch.arange(intensity.shape[1], device=lengths.device)
@@ -56,7 +56,8 @@ def released_spans(intensity, lengths, span, probability, generator):
     start one, or at random if there are fewer, n as in `uniform_spans`.
 
     Intensity is smooth, so starts are neighbours, spans overlap, and 4 to 6 % of the frames are covered where random
-    starts cover about 14 %: the comparison is then about amount as well. Source: EMS' code (METHODS 4).
+    starts cover about 14 %: the comparison is then about amount as well.
+    Source: EMS' code (Liu & Ma, arXiv 2406.06646).
     """
     starts, count = _starts(lengths, span)[:, None], _count(lengths, span, probability)[:, None]
     position = torch.arange(intensity.shape[1], device=lengths.device)

@@ -1,4 +1,4 @@
-"""CASIA, the Chinese emotional corpus of the Institute of Automation, 50 sentences in every emotion (METHODS 1).
+"""CASIA, the Chinese emotional corpus of the Institute of Automation, 50 sentences in every emotion.
 
 Path: speaker, emotion, number of the sentence. Who of the four is a woman is not published with it: unknown.
 """

@@ -1,4 +1,4 @@
-"""The built-in demo corpus: pseudo-speech in moods, with the true intensity of every frame (METHODS 8, ours).
+"""The built-in demo corpus: pseudo-speech in moods, with the true intensity of every frame (ours).
 
 A source-filter synthesiser: glottal pulses and noise, shaped by moving formants. Eight numbers say how a
 voice speaks; speaker, utterance and emotion each add to them, the emotion in proportion to its intensity.

@@ -42,7 +42,7 @@ def build_table(rows, predictions, utterances, classes, validations=None):
     may have different seeds.
     utterances: frame of utterance, speaker, emotion of all that some fold tests.
     validations: as predictions, for validation speakers; UA_as_published is then the mean over folds and seeds of
-    (validation UA + test UA) / 2, as FLEA's released code scores (METHODS 9: not clean).
+    (validation UA + test UA) / 2, as FLEA's released code scores, which is not clean.
     UA, WA and macro_F1 are pooled over folds and averaged over seeds; *_fold_mean and *_fold_sd (n - 1) are
     over folds and seeds; intervals and `p` are of UA, over blocks that are a `unit` (`statistics.unit_of`) each. Only
     claims have a p, and are one Holm family. `resolvable` is the same for all of them, from the root mean square of

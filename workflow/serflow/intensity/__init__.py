@@ -1,4 +1,4 @@
-"""Frame-level emotion intensity (METHODS 3): how emotional each frame of an utterance sounds.
+"""Frame-level emotion intensity: how emotional each frame of an utterance sounds.
 
 spectrogram.py  what the networks hear, and the encoder of frames that both share
 ranking.py      functionals -> an utterance's strength, by relative attributes

@@ -1,4 +1,4 @@
-"""Rank model (Wang et al. 2023, arXiv 2303.01508; METHODS 3.4): intensities that put mixtures in their order.
+"""Rank model (Wang et al. 2023, arXiv 2303.01508): intensities that put mixtures in their order.
 
 An emotional and a neutral utterance of one speaker are mixed twice: the mixture with more of the emotional one is to
 have the higher intensity. The paper's extractor belongs to a synthesiser and is told the emotion; this one has

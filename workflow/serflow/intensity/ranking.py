@@ -1,6 +1,6 @@
 """Relative attributes (Parikh & Grauman 2011): how strongly an utterance shows its emotion, from its functionals.
 
-One linear ranker an emotion, emotional over neutral (eq. 3-6; METHODS 3.1):
+One linear ranker an emotion, emotional over neutral (eq. 3-6):
     min 1/2 |w|^2 + C (sum xi^2 + sum gamma^2)
     w.(x_i - x_j) >= 1 - xi for emotional i and neutral j, |w.(x_i - x_j)| <= gamma for any two of one class
 """

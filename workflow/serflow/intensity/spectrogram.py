@@ -1,4 +1,4 @@
-"""What the intensity networks hear, and the encoder of frames that both share (METHODS 3.2)."""
+"""What the intensity networks hear, and the encoder of frames that both share (Liu et al. 2022, arXiv 2206.07229)."""
 
 import functools
 import itertools
@@ -125,8 +125,8 @@ class FrameEncoder(nn.Module):
 class MovementEncoder(nn.Module):
     """The same from each band's log magnitude and how much it changed since the frame before, convolved over time.
 
-    Ours, for what a few hundred steps can teach: how much a voice moves tells bored and sad speech from neutral where
-    its levels do not, and as an absolute difference it is a matter of one frame.
+    Ours, for what a few hundred steps can teach: on EMO-DB the change tells bored and sad speech from neutral where levels
+    do not. Whether it is the voice that moves or the noise beneath it was not tried.
     """
 
     def __init__(self, config):

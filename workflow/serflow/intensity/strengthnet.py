@@ -1,4 +1,4 @@
-"""StrengthNet (Liu et al. 2022, arXiv 2206.07229; METHODS 3.2): strength of an emotion, frame by frame.
+"""StrengthNet (Liu et al. 2022, arXiv 2206.07229): strength of an emotion, frame by frame.
 
 Trained to give an utterance's strength as the mean of its frames' scores, and each frame that same strength.
 """

@@ -121,7 +121,7 @@ class MockingjayForReconstruction(PreTrainedModel):
     """Reconstructs the masked frames: mean absolute error over them, as s3prl's.
 
     With `score_branch` the emotion intensity is added to every bin of the input, and a second pass of the encoder,
-    over the masked intensity alone, reconstructs it in every bin; both errors are summed (METHODS 4, as released).
+    over the masked intensity alone, reconstructs it in every bin; both errors are summed (as EMS' code does).
     """
 
     config_class = MockingjayConfig

@@ -155,7 +155,7 @@ class NpcForReconstruction(PreTrainedModel):
     """Reconstructs every frame from its quantised surroundings: mean absolute error over valid frames, as s3prl's.
 
     With `score_branch` the frames plus their emotion intensity, added to every bin, are reconstructed too, and both
-    errors summed (METHODS 4, as released). With `weighted` an error counts by its frame's intensity (ours).
+    errors summed (as EMS' code does). With `weighted` an error counts by its frame's intensity (ours).
     """
 
     config_class = NpcConfig
