@@ -125,8 +125,8 @@ class FrameEncoder(nn.Module):
 class MovementEncoder(nn.Module):
     """The same from each band's log magnitude and how much it changed since the frame before, convolved over time.
 
-    Ours, for what a few hundred steps can teach: on EMO-DB the change tells bored and sad speech from neutral where levels
-    do not. Whether it is the voice that moves or the noise beneath it was not tried.
+    Ours, for what a few hundred steps can teach: on EMO-DB the change tells bored and sad speech from neutral where
+    levels do not. Whether it is the voice that moves or the noise beneath it was not tried.
     """
 
     def __init__(self, config):
