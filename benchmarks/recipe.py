@@ -21,7 +21,7 @@ import pandas as pd
 HERE = Path(__file__).parent
 BASE = {
     "encoder": "scratch:mel-small", "frozen": "nothing", "standardise": True, "pooling": "mean+std", "layers": "last",
-    "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "utterance",
+    "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "training",
     "dropout": 0.0, "smoothing": 0.0, "masked": 0.0,
 }  # fmt: skip
 CHANGES = [
@@ -43,7 +43,7 @@ CHANGES = [
     {"dropout": 0.3},
     {"smoothing": 0.1},
     {"masked": 0.2},
-    {"normalisation": "training"},
+    {"normalisation": "utterance"},
     {"normalisation": "speaker"},
     {"encoder": "scratch:mel-tiny"},
     *(

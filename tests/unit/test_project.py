@@ -87,7 +87,9 @@ def test_defaults_reach_every_entry():
     complete = config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()))
     assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
     assert complete["systems"]["hubert-mean"]["pooling"] == "mean+std"
-    assert complete["encoders"]["hubert"] == {"start": "scratch:mel-small", "normalisation": "utterance"}
+    assert complete["encoders"]["hubert"] == {"start": "scratch:mel-small", "normalisation": "training"}
+    from_checkpoint = config.complete({"corpus": {"adapter": "demo"}, "encoders": {"hubert": "lab/hubert"}})
+    assert from_checkpoint["encoders"]["hubert"]["normalisation"] == "utterance"
     assert lineage.origin(complete, "hubert-frame-labels") == "scratch:mel-small"
     assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
 
@@ -159,7 +161,7 @@ def test_a_speaker_s_statistics_are_marked_as_transductive():
 def test_a_table_says_how_its_rows_were_made():
     rows = ["majority", "egemaps-svm", "hubert-scratch", "hubert-frame-labels", "hubert-frame-labels-attention"]
     networks, heads, trained, pretrained, C = recipe_sentences(demo(), rows)
-    assert networks == "Networks: scratch:mel-small."
+    assert networks == "Networks: scratch:mel-small, input normalised over the training speakers."
     assert heads.startswith(
         "Heads: mean+std of the last layer, standardised; HuBERT + frame labels + attention (FLEA): "
     )

@@ -46,6 +46,10 @@ def complete(config):
     _check_names(config)
     for entry in config["encoders"].values():
         family(entry["start"])  # a size, or a folder, that is none
+        # A checkpoint goes on with what it was made with; over an utterance the mean spectrum is lost.
+        entry["normalisation"] = entry["normalisation"] or (
+            "training" if entry["start"].startswith("scratch:") else "utterance"
+        )
     _check_objectives(config)
     _check_folds(config)
     _mark_normalised(config)

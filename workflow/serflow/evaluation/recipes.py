@@ -23,7 +23,10 @@ def recipe_sentences(config, rows):
 
 
 def _network(config, name):
-    return lineage.origin(config, name) + ", frozen" * (config["systems"][name]["frozen"] == "encoder")
+    over = {"utterance": "the utterance", "training": "the training speakers", "speaker": "the utterance's speaker"}
+    frozen = ", frozen" * (config["systems"][name]["frozen"] == "encoder")
+    normalised = f"input normalised over {over[lineage.normalisation(config, name)]}"
+    return f"{lineage.origin(config, name)}{frozen}, {normalised}"
 
 
 def _head(config, name):
