@@ -4,8 +4,9 @@ input are worth, one change at a time. Test speakers are neither heard nor score
     .venv/bin/snakemake --cores all --configfile config/emodb.yaml --config root=<folder> -- emodb-features
     .venv/bin/python benchmarks/recipe.py results/emodb
 
-writes benchmarks/recipe.csv as it goes on (a second call makes what is missing) and benchmarks/recipe.md at the end.
-Networks start from random weights: the control to which pretraining is compared, and where a poor recipe hurts most.
+writes benchmarks/recipe.csv as it goes on (a second call makes what is missing) and benchmarks/recipe.md at the end,
+in which a change is compared to the base on the same folds and seeds. Networks start from random weights: the control
+to which pretraining is compared, and where a poor recipe hurts most.
 """
 
 import argparse
@@ -122,7 +123,8 @@ def named(change):
 def job(work):
     results, change, fold, seed = work
     UA, seconds = unweighted_accuracy(results, change, fold, seed)
-    return {"change": named(change), "fold": fold, "seed": seed, "UA": round(float(UA), 4), "seconds": round(seconds)}
+    cell = {"corpus": results.name, "change": named(change), "fold": fold, "seed": seed}
+    return cell | {"UA": round(float(UA), 4), "seconds": round(seconds)}
 
 
 def main():
@@ -134,7 +136,8 @@ def main():
     parser.add_argument("--only", default="", help="changes whose name contains this text")
     arguments = parser.parse_args()
     table = HERE / "recipe.csv"
-    done = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=["change", "fold", "seed"])
+    done = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=["corpus", "change", "fold", "seed"])
+    done = done[done.corpus == arguments.results.name]
     known = set(zip(done.change, done.fold, done.seed, strict=True))
     cells = product((c for c in CHANGES if arguments.only in named(c)), arguments.folds, arguments.seeds)
     works = [(arguments.results, *cell) for cell in cells if (named(cell[0]), *cell[1:]) not in known]
@@ -144,11 +147,16 @@ def main():
             print(f"{number} of {len(works)}: {row}", flush=True)
     rows = pd.read_csv(table)
     order = {named(change): number for number, change in enumerate(CHANGES)}
-    mean = rows.groupby("change").agg(UA=("UA", "mean"), folds=("UA", "size"), seconds=("seconds", "mean"))
-    lines = ["| Change | Validation UA % | Networks | Core seconds a network |", "|---|---|---|---|"]
-    for change, row in sorted(mean.iterrows(), key=lambda item: order.get(item[0], len(order))):
+    base = rows[rows.change == named({})].set_index(["corpus", "fold", "seed"]).UA
+    rows["base"] = base.reindex(pd.MultiIndex.from_frame(rows[["corpus", "fold", "seed"]])).to_numpy()
+    mean = rows.groupby(["corpus", "change"])[["UA", "base", "seconds"]].mean()
+    mean["networks"] = rows.groupby(["corpus", "change"]).size()
+    lines = ["| Corpus | Change | Validation UA % | Against the base | Networks | Core seconds a network |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for (corpus, change), row in sorted(mean.iterrows(), key=lambda item: (item[0][0], order[item[0][1]])):
         seconds = "-" if pd.isna(row.seconds) else f"{row.seconds:.0f}"
-        lines.append(f"| {change} | {100 * row.UA:.1f} | {row.folds:.0f} | {seconds} |")
+        gain = f"{100 * (row.UA - row.base):+.1f}" if change != named({}) else ""
+        lines.append(f"| {corpus} | {change} | {100 * row.UA:.1f} | {gain} | {row.networks:.0f} | {seconds} |")
     base = ", ".join(f"{key} {value}" for key, value in BASE.items())
     (HERE / "recipe.md").write_text("\n".join([f"The base: {base}.", "", *lines]) + "\n", encoding="utf-8")
 
