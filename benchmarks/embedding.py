@@ -17,17 +17,17 @@ from serflow.audio import RATE
 from serflow.batches import Inputs
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import batch_seconds, embed
-from serflow.models import load_encoder
+from serflow.models import build
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--size", default="wave-base")
+    parser.add_argument("--size", default="base")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    ours = load_encoder(f"scratch:{chosen.size}").to(device).eval()
+    ours = build("hubert", {"size": chosen.size}, 0).to(device).eval()
     theirs = HubertModel(ours.config).to(device).eval()
     theirs.load_state_dict(ours.state_dict())
     layers = ours.config.num_hidden_layers
@@ -35,7 +35,8 @@ def main():
         inputs = Inputs(speech(Path(folder) / "audio.arrow", chosen.clips))
         names = inputs.store.utterances
         seconds = inputs.store.lengths.sum() / RATE
-        print(f"{chosen.clips} clips, {seconds:.0f} s, {chosen.size}, {device}, {torch.get_num_threads()} threads")
+        told = f"{chosen.clips} clips, {seconds:.0f} s, HuBERT {chosen.size}"
+        print(f"{told}, {device}, {torch.get_num_threads()} threads")
 
         def one_by_one():
             with torch.inference_mode():

@@ -8,8 +8,9 @@ from torchaudio.models.wav2vec2.components import LogitGenerator
 from torchaudio.models.wav2vec2.utils import import_huggingface_model
 from transformers import AutoModel, HubertConfig, HubertModel
 
-from serflow.models import load_encoder
-from serflow.models.hubert import FrameHubert, HubertForMaskedPrediction, MelHubertConfig
+from serflow.models import build, load_encoder
+from serflow.models.hubert import FrameHubert, HubertForMaskedPrediction
+from serflow.models.mel_hubert import MelHubertConfig
 
 SMALL = {
     "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64,
@@ -130,7 +131,7 @@ def _for_torchaudio(hubert):
 
 
 def test_a_waveform_folder_loads_with_transformers(tmp_path):
-    model = HubertForMaskedPrediction.around(load_encoder("scratch:wave-tiny"), 5, seed=0, frozen=True).eval()
+    model = HubertForMaskedPrediction.around(build("hubert", {"size": "tiny"}, 0), 5, seed=0, frozen=True).eval()
     model.save_pretrained(tmp_path)
     clip = waves([4000])[0][None]
     theirs, info = HubertModel.from_pretrained(tmp_path, output_loading_info=True)
@@ -143,7 +144,7 @@ def test_a_waveform_folder_loads_with_transformers(tmp_path):
 
 
 def test_a_mel_folder_loads_with_the_auto_classes(tmp_path):
-    model = HubertForMaskedPrediction.around(load_encoder("scratch:mel-tiny"), 5, seed=0, frozen=True).eval()
+    model = HubertForMaskedPrediction.around(build("mel-hubert", {"size": "tiny"}, 0), 5, seed=0, frozen=True).eval()
     model.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path).eval()
     assert isinstance(loaded.config, MelHubertConfig)
@@ -155,7 +156,7 @@ def test_a_mel_folder_loads_with_the_auto_classes(tmp_path):
 
 
 def test_a_padded_mel_batch_equals_one_by_one():
-    model = load_encoder("scratch:mel-tiny").eval()
+    model = build("mel-hubert", {"size": "tiny"}, 0).eval()
     clips = [torch.randn(length, 80) for length in (40, 7, 23)]
     with torch.no_grad():
         batch = model(*padded(clips))
@@ -165,7 +166,7 @@ def test_a_padded_mel_batch_equals_one_by_one():
 
 
 def test_hidden_tokens_change_the_output_and_dropping_the_mask_does_not():
-    model, frames = load_encoder("scratch:mel-tiny").eval(), torch.randn(1, 40, 80)
+    model, frames = build("mel-hubert", {"size": "tiny"}, 0).eval(), torch.randn(1, 40, 80)
     mask = torch.zeros(1, 20, dtype=torch.bool)
     with torch.no_grad():
         plain = model(frames).hidden_states[-1]

@@ -24,8 +24,8 @@ from transformers import AutoModel
 
 from serflow.errors import UserError
 from serflow.masking import corrupt, uniform_spans
-from serflow.models import mockingjay
-from serflow.models.mockingjay import SIZES, MockingjayForReconstruction, MockingjayModel
+from serflow.models import build, mockingjay
+from serflow.models.mockingjay import MockingjayForReconstruction, MockingjayModel
 
 BINS = 12
 TRANSFORMER = {
@@ -175,7 +175,7 @@ def test_a_saved_folder_gives_the_same_encoder(pair, tmp_path):
 
 
 def test_it_trains_after_it_was_used_for_inference():
-    model = MockingjayForReconstruction.around(MockingjayModel(SIZES["mockingjay-small"]()), seed=0)
+    model = MockingjayForReconstruction.around(build("mockingjay", {"size": "small"}, 0), seed=0)
     frames = torch.randn(2, 30, 240)
     with torch.inference_mode():
         model.mockingjay(frames)
@@ -185,7 +185,7 @@ def test_it_trains_after_it_was_used_for_inference():
 
 def test_seeds_decide_the_weights_and_the_encoder_is_kept():
     torch.manual_seed(0)
-    encoder = MockingjayModel(SIZES["mockingjay-small"]())
+    encoder = build("mockingjay", {"size": "small"}, 0)
     before = {name: weight.clone() for name, weight in encoder.state_dict().items()}
     one, two, other = (MockingjayForReconstruction.around(encoder, seed) for seed in (1, 1, 2))
     assert all(torch.equal(before[name], weight) for name, weight in encoder.state_dict().items())

@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel
 
 from serflow.errors import UserError
-from serflow.models import npc
-from serflow.models.npc import SIZES, NpcConfig, NpcForReconstruction, NpcModel
+from serflow.models import build, npc
+from serflow.models.npc import NpcConfig, NpcForReconstruction, NpcModel
 
 BINS = 80
 NETWORK = {
@@ -192,7 +192,7 @@ def test_a_saved_folder_gives_the_same_encoder(pair, tmp_path):
 
 def test_seeds_decide_the_weights_and_the_encoder_is_kept():
     torch.manual_seed(0)
-    encoder = NpcModel(SIZES["npc-small"]())
+    encoder = build("npc", {"size": "small"}, 0)
     before = {name: weight.clone() for name, weight in encoder.state_dict().items()}
     one, two, other = (NpcForReconstruction.around(encoder, seed) for seed in (1, 1, 2))
     assert all(torch.equal(before[name], weight) for name, weight in encoder.state_dict().items())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import EMS, PROJECT, TINY
 
 from serflow import cli
-from serflow.doctor import _findings, cost, jobs, machine
+from serflow.doctor import _findings, jobs, machine
 from serflow.doctor.findings import ERROR, OK, WARNING, Run
 from serflow.doctor.inputs import configuration, corpus
 
@@ -51,9 +51,7 @@ def test_a_healthy_demo(project, capsys):
     assert cli.main(["doctor", "--cores", "2", "--configfile", str(EMS), str(TINY)]) == 0
     printed = capsys.readouterr().out
     assert "36 utterances of 6 speakers (12 anger, 12 neutral, 12 sadness)" in printed
-    assert "a step of pretrain from scratch:mel-tiny" in printed and "a step of finetune" in printed
-    assert "a step of intensity strengthnet" in printed and "a step of intensity rank-model" in printed
-    assert "side by side" in printed and "will be written" in printed and "error" not in printed
+    assert "trainings of" in printed and "will be written" in printed and "error" not in printed
     assert sorted(path.name for path in project.folder.iterdir() if path.name in ("results", "logs")) == []
     (line,) = [line for line in printed.splitlines() if " jobs: " in line]
     rules = {rule: int(count) for count, rule in map(str.split, line.partition(": ")[2].split(", "))}
@@ -164,7 +162,7 @@ def test_room_on_the_disk(project, monkeypatch):
     for run.bytes in (10**8, 9 * 10**8, 2 * 10**9):
         marks += machine.disk(run)
     assert [mark for mark, _ in marks] == [OK, WARNING, ERROR]
-    assert "2.0 GB will be written to results/, 1.0 GB free: free space" in marks[-1][1]
+    assert "2.0 GB of audio and features will be written to results/, 1.0 GB free: free space" in marks[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -189,17 +187,14 @@ def test_versions_follow_the_lock(project):
     assert ["soundfile is" in text for mark, text in found if mark == WARNING] == [True]
 
 
-def test_costs_add_up_over_jobs(project):
-    _, run = told(configuration)
-    speech = {"mean": 2.0, "longest": 3.0, "utterances": 100, "train": 40.0, "validation": 10.0, "test": 50.0}
-    speech |= {"classes": 4, "reading": {}}
+def test_jobs_are_counted_once_and_their_audio_and_features_add_up():
     summary = "\n".join(
         f"results/demo/{path}\t-\t{rule}\t-\tmissing\tupdate pending"
         for rule, path in [
+            ("corpus", "corpus/audio.arrow"),
             ("pretrain", "fold-0/seed-0/ssl/first/model.safetensors"),
             ("pretrain", "fold-0/seed-0/ssl/first/config.json"),
             ("pretrain", "fold-1/seed-0/ssl/first/model.safetensors"),
-            ("embed", "fold-0/seed-0/embeddings/generic/frames.arrow"),
             ("finetune", "systems/hubert-mean/fold-0/seed-0/model/config.json"),
             ("finetune", "systems/hubert-mean/fold-0/seed-0/predictions.parquet"),
             ("frame_features", "features/fbank.arrow"), ("frame_features", "features/mfcc.arrow"),
@@ -207,17 +202,8 @@ def test_costs_add_up_over_jobs(project):
     )  # fmt: skip
     pending = jobs._jobs(summary + "\nresults/demo/figures/flea\t-\tfigures\t-\tok\tno update\n")
     assert Counter(pending) == {
-        ("pretrain", "first"): 2, ("embed", "generic"): 1, ("finetune", "hubert-mean"): 1,
+        ("corpus", "corpus"): 1, ("pretrain", "first"): 2, ("finetune", "hubert-mean"): 1,
         ("frame_features", "fbank"): 1, ("frame_features", "mfcc"): 1,
     }  # fmt: skip
-    works = cost.work_of(run.config, pending, speech)
-    assert [work["rule"] for work in works[:2]] == ["finetune", "pretrain"] and len(works) == 5
-    measured = [work | {"step": 0.5, "utterance": 0.01, "parameters": 1000, "width": 10} for work in works], 10.0, 2.0
-    parts = cost.seconds(run.config, pending, speech, measured, side=2)
-    steps = [run.config[key]["steps"] for key in ("pretraining_schedule", "finetuning_schedule")]
-    assert parts["training"] == pytest.approx((2 * steps[0] + steps[1]) * 0.5 / 2)
-    assert parts["starting jobs"] == 4 * 10 / 2 + 2 * 2
-    assert parts["corpus and features"] == pytest.approx(2 * 100 * 0.01)
-    size = cost.size(run.config, pending, speech, measured, side=2)
-    frames = 200 * 100 * 2 * (80 + 39) + 100 * 50 * 2 * 10
-    assert size == pytest.approx(frames + 3 * 4000 + 2 * 12000)
+    size = jobs._size(pending, {"utterances": 100, "mean": 2.0})
+    assert size == pytest.approx(200 * (2 * 16000 + 100 * 2 * (80 + 39)))

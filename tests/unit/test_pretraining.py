@@ -10,7 +10,7 @@ import torch
 from serflow.batches import Inputs, PretrainingBatches
 from serflow.errors import UserError
 from serflow.frames import FrameStore, writing_frames
-from serflow.models import FAMILIES, SCRATCH, family, load_encoder, pretraining_class
+from serflow.models import build, check_options, described, load_encoder, models, pretraining_class
 from serflow.models.hubert import HubertForMaskedPrediction
 from serflow.models.mockingjay import MockingjayConfig, MockingjayModel
 from serflow.objectives import OBJECTIVES, masked_units, masking_summary
@@ -50,10 +50,10 @@ def unit_batches(stores, inputs, schedule, **options):
     )
 
 
-@pytest.mark.parametrize(("size", "kind", "reached"), [("mel-tiny", "fbank", 0.9), ("wave-tiny", "audio", 0.6)])
-def test_masked_prediction_learns_what_surrounds_the_mask(stores, tmp_path, size, kind, reached):
+@pytest.mark.parametrize(("name", "kind", "reached"), [("mel-hubert", "fbank", 0.9), ("hubert", "audio", 0.6)])
+def test_masked_prediction_learns_what_surrounds_the_mask(stores, tmp_path, name, kind, reached):
     inputs = Inputs(stores[kind])
-    model = HubertForMaskedPrediction.around(load_encoder(f"scratch:{size}"), units=3, seed=0, frozen=False)
+    model = HubertForMaskedPrediction.around(build(name, {"size": "tiny"}, 0), units=3, seed=0, frozen=False)
     batches = unit_batches(stores, inputs, SCHEDULE, seed=0)
     watched = unit_batches(stores, inputs, SCHEDULE, seed=1, steps=4)
     history = train(model, batches, tmp_path, SCHEDULE, 0, {}, watched, masked_accuracy)
@@ -61,7 +61,7 @@ def test_masked_prediction_learns_what_surrounds_the_mask(stores, tmp_path, size
 
 
 def test_a_frozen_front_end_stays_and_costs_no_penalty(stores, tmp_path):
-    model = HubertForMaskedPrediction.around(load_encoder("scratch:wave-tiny"), units=3, seed=0, frozen=True)
+    model = HubertForMaskedPrediction.around(build("hubert", {"size": "tiny"}, 0), units=3, seed=0, frozen=True)
     before = {name: value.clone() for name, value in model.hubert.feature_extractor.state_dict().items()}
     batches = unit_batches(stores, Inputs(stores["audio"]), {**SCHEDULE, "steps": 2}, seed=0)
     output = model.eval()(**batches[0])
@@ -75,7 +75,7 @@ def test_a_frozen_front_end_stays_and_costs_no_penalty(stores, tmp_path):
 
 def test_the_same_seed_gives_the_same_weights():
     one, two, other = (
-        HubertForMaskedPrediction.around(load_encoder("scratch:mel-tiny", seed), 5, seed, frozen=False)
+        HubertForMaskedPrediction.around(build("mel-hubert", {"size": "tiny"}, seed), 5, seed, frozen=False)
         for seed in (1, 1, 2)
     )
     assert torch.equal(one.unit_embeddings, two.unit_embeddings)
@@ -84,11 +84,18 @@ def test_the_same_seed_gives_the_same_weights():
     assert not torch.equal(one.hubert.masked_spec_embed, other.hubert.masked_spec_embed)
 
 
-def test_every_size_is_known_by_its_family():
-    for size in SCRATCH:
-        kind = family(f"scratch:{size}")
-        sizes = importlib.import_module(f"serflow.models.{kind.module}").SIZES
-        assert size in sizes and family(f"scratch:{size}") is FAMILIES[sizes[size]().model_type]
+@pytest.mark.parametrize("model", models().values(), ids=models())
+def test_what_planning_reads_of_a_model_is_what_it_is(model):
+    made = importlib.import_module(model.module)
+    assert (model.reads, model.stack, model.objective) == (made.READS, made.STACK, made.OBJECTIVE)
+    config = made.ENCODER.config_class
+    assert config.model_type == model.name.replace("-", "_")
+    for name, option in model.options.items():
+        told = getattr(config(), name)
+        assert (tuple(told) if isinstance(told, list) else told) == option.default
+    for size in model.sizes:
+        check_options(model, {"size": size})
+        config(**model.sizes[size])
 
 
 @pytest.fixture(scope="module")
@@ -110,28 +117,28 @@ def emotional(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("size", "kind", "masking", "head"),
+    ("name", "kind", "masking", "head"),
     [
-        ("mockingjay-small", "wide", "random", {"score_branch": False}),
-        ("mockingjay-small", "wide", "matched", {"score_branch": False}),
-        ("mockingjay-small", "wide", "as-released", {"score_branch": True}),
-        ("npc-small", "narrow", "random", {"score_branch": False, "weighted": False}),
-        ("npc-small", "narrow", "random", {"score_branch": True, "weighted": True}),
+        ("mockingjay", "wide", "random", {"score_branch": False}),
+        ("mockingjay", "wide", "matched", {"score_branch": False}),
+        ("mockingjay", "wide", "as-released", {"score_branch": True}),
+        ("npc", "narrow", "random", {"score_branch": False, "weighted": False}),
+        ("npc", "narrow", "random", {"score_branch": True, "weighted": True}),
     ],
 )
-def test_reconstruction_learns_and_masks_follow_intensity(emotional, tmp_path, size, kind, masking, head):
+def test_reconstruction_learns_and_masks_follow_intensity(emotional, tmp_path, name, kind, masking, head):
     schedule = {**SCHEDULE, "steps": 40, "mask_probability": 0.15, "mask_span": 7, "report_steps": 10}
-    encoder, family_of = load_encoder(f"scratch:{size}"), family(f"scratch:{size}")
+    encoder, model_of = build(name, {"size": "small"}, 0), described(name)
     model = pretraining_class(encoder.config.model_type).around(encoder, seed=0, **head)
     settings = {"schedule": schedule, "masking": masking, "head": head}
-    told = Inputs(emotional[kind], family_of.stack), {"intensity": emotional["intensity"]}, NAMES, settings
-    batches = PretrainingBatches(*told, OBJECTIVES[family_of.objective], seed=0)
+    told = Inputs(emotional[kind], model_of.stack), {"intensity": emotional["intensity"]}, NAMES, settings
+    batches = PretrainingBatches(*told, OBJECTIVES[model_of.objective], seed=0)
     masks = masking_summary([batches[step] for step in range(10)])
     if kind == "narrow":
         assert masks["share"] is None  # NPC hides nothing of its input
     else:
         assert 0.03 < masks["share"] < 0.16 and (masks["inside"] > masks["outside"] + 0.2) == (masking == "matched")
-    watched = PretrainingBatches(*told, OBJECTIVES[family_of.objective], seed=1, steps=2)
+    watched = PretrainingBatches(*told, OBJECTIVES[model_of.objective], seed=1, steps=2)
     with torch.no_grad():
         before = np.mean([float(model.eval()(**watched[step]).loss) for step in range(2)])
     history = train(model, batches, tmp_path, schedule, 0, {}, watched)
@@ -146,7 +153,7 @@ from pathlib import Path
 import numpy as np
 from serflow.batches import Inputs, PretrainingBatches
 from serflow.frames import FrameStore, writing_frames
-from serflow.models import load_encoder
+from serflow.models import build
 from serflow.models.mockingjay import MockingjayForReconstruction
 from serflow.objectives import masked_frames
 from serflow.training import train
@@ -158,7 +165,7 @@ with writing_frames(folder / "frames.arrow", 240) as store:
         store.append(name, frames)
 settings = {"schedule": schedule, "masking": "random"}
 batches = PretrainingBatches(Inputs(FrameStore(folder / "frames.arrow"), 1), {}, names, settings, masked_frames, 0)
-model = MockingjayForReconstruction.around(load_encoder("scratch:mockingjay-small"), seed=0)
+model = MockingjayForReconstruction.around(build("mockingjay", {"size": "small"}, 0), seed=0)
 peaks, over = [], threading.Event()
 def watch():  # pages of mapped files are the system's to drop, and do not count
     while not over.wait(0.02):

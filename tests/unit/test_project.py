@@ -86,11 +86,13 @@ def test_every_key_is_described():
 def test_defaults_reach_every_entry():
     complete = config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()))
     assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
-    assert complete["systems"]["hubert-mean"]["pooling"] == "mean+std"
-    assert complete["encoders"]["hubert"] == {"start": "scratch:mel-small", "normalisation": "training"}
-    from_checkpoint = config.complete({"corpus": {"adapter": "demo"}, "encoders": {"hubert": "lab/hubert"}})
-    assert from_checkpoint["encoders"]["hubert"]["normalisation"] == "utterance"
-    assert lineage.origin(complete, "hubert-frame-labels") == "scratch:mel-small"
+    assert complete["systems"]["hubert-mean"]["head"] == "pooled"
+    new = {"model": "mel-hubert", "from": None, "options": {"size": "small"}, "normalisation": "training"}
+    assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"] == new
+    known = {"model": "hubert", "from": "lab/hubert", "options": None}
+    complete = config.complete({"corpus": {"adapter": "demo"}, "encoders": {"hubert": known}})
+    assert complete["encoders"]["hubert"] == {**known, "options": {}, "normalisation": "utterance"}
+    complete = demo()
     assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
 
 
@@ -99,7 +101,7 @@ PARTS = st.lists(st.tuples(st.booleans(), st.integers(0, 99), st.integers(0, 99)
 
 @given(parts=PARTS)
 def test_what_is_trained_in_one_turn_needs_nothing_of_a_later_one(parts):
-    complete = {"encoders": {"e": "scratch:mel-tiny"}, "units": {}, "pretraining": {}, "systems": {}}
+    complete = {"encoders": {"e": {"model": "mel-hubert"}}, "units": {}, "pretraining": {}, "systems": {}}
     names = ["e"]
     for number, (is_system, first, second) in enumerate(parts):
         name, source, heard = f"p{number}", names[first % len(names)], names[second % len(names)]
@@ -152,8 +154,9 @@ def test_the_command_line_s_numbers_are_numbers():
 
 
 def test_a_speaker_s_statistics_are_marked_as_transductive():
-    starts = {"hubert": {"start": "scratch:mel-small", "normalisation": "speaker"}, "untrained": "scratch:mel-small"}
-    titles = {name: system["title"] for name, system in demo(encoders=starts)["systems"].items()}
+    encoders = demo()["encoders"]
+    encoders["hubert"]["normalisation"] = "speaker"
+    titles = {name: system["title"] for name, system in demo(encoders=encoders)["systems"].items()}
     assert titles["hubert-mean"] == "HuBERT (speaker-normalised, transductive)"
     assert titles["hubert-scratch"] == "HuBERT, no pretraining"
 
@@ -161,9 +164,10 @@ def test_a_speaker_s_statistics_are_marked_as_transductive():
 def test_a_table_says_how_its_rows_were_made():
     rows = ["majority", "egemaps-svm", "hubert-scratch", "hubert-frame-labels", "hubert-frame-labels-attention"]
     networks, heads, trained, pretrained, C = recipe_sentences(demo(), rows)
-    assert networks == "Networks: scratch:mel-small, input normalised over the training speakers."
-    assert heads.startswith(
-        "Heads: mean+std of the last layer, standardised; HuBERT + frame labels + attention (FLEA): "
+    assert networks == "Networks: mel-hubert (size small), input normalised over the training speakers."
+    assert heads == (
+        "Heads: pooled (pooling mean+std, standardise) of the last layer; HuBERT + frame labels + attention (FLEA): "
+        "pooled (pooling attention+std, standardise) of the last layer."
     )
     assert trained == "Trained: 48 steps of 16 utterances, at most 6 s each, learning rate 0.0005."
     assert pretrained == "Pretrained: 120 steps of 20 s, learning rate 0.001, 50 units."

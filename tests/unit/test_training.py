@@ -10,9 +10,9 @@ import torch
 
 from serflow import training
 from serflow.errors import UserError
-from serflow.models import load_encoder
-from serflow.models.classifier import EmotionClassifier
-from serflow.models.pooling import POOLINGS, Pooling
+from serflow.heads.classifier import EmotionClassifier
+from serflow.heads.pooling import POOLINGS, Pooling
+from serflow.models import build, load_encoder
 from serflow.training import forget_checkpoints, train, unweighted_accuracy
 
 SCHEDULE = {
@@ -40,9 +40,9 @@ class Tones(torch.utils.data.Dataset):
         return {"input_values": frames, "lengths": torch.randint(10, 31, (8,), generator=generator), "labels": labels}
 
 
-def classifier(**settings):
-    settings = {"pooling": "mean", "layers": "last", "frozen": "front-end"} | settings
-    return EmotionClassifier.around(load_encoder("scratch:mel-tiny"), ["calm", "angry"], settings, seed=0)
+def classifier(pooling="mean", standardise=True, **settings):
+    settings = {"options": {"pooling": pooling, "standardise": standardise}, "frozen": "front-end"} | settings
+    return EmotionClassifier.around(build("mel-hubert", {"size": "tiny"}, 0), ["calm", "angry"], settings, seed=0)
 
 
 def weights(model):
@@ -174,12 +174,12 @@ def test_what_is_pooled_is_standardised_by_running_statistics_that_are_saved(tmp
     train(model, Tones(20), tmp_path / "run", SCHEDULE, 0, {})
     model.eval().save_pretrained(tmp_path / "saved")
     again, batch = EmotionClassifier.from_pretrained(tmp_path / "saved").eval(), Tones(1)[0]
-    assert again.standardise.num_batches_tracked == 20 and not list(again.standardise.parameters())
+    assert again.head.standardise.num_batches_tracked == 20 and not list(again.head.standardise.parameters())
     with torch.no_grad():
         together = again(**batch).logits
         alone = [again(batch["input_values"][[row]], batch["lengths"][[row]]).logits for row in range(len(together))]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-4)
-    assert isinstance(classifier(standardise=False).standardise, torch.nn.Identity)
+    assert isinstance(classifier(standardise=False).head.standardise, torch.nn.Identity)
 
 
 @pytest.mark.parametrize("layers", [0, 1, "last"])
@@ -192,16 +192,16 @@ def test_a_head_reads_the_layer_that_it_is_told(layers):
         valid &= (
             torch.arange(hidden.shape[1]) < model.encoder(batch["input_values"], batch["lengths"]).lengths[:, None]
         )
-        expected = model.classify(model.standardise(model.pooling(hidden, valid)[0]))
+        expected = model.head.classify(model.head.standardise(model.head.pooling(hidden, valid)[0]))
         torch.testing.assert_close(model(**batch).logits, expected)
 
 
 def test_a_frozen_encoder_stays_as_it_is(tmp_path):
     model = classifier(frozen="encoder", layers="weighted")
-    before, head = weights(model.encoder), model.classify.weight.detach().clone()
+    before, head = weights(model.encoder), model.head.classify.weight.detach().clone()
     train(model, Tones(5), tmp_path, SCHEDULE, 0, {})
     assert torch.equal(weights(model.encoder), before)
-    assert not torch.equal(model.classify.weight, head)
+    assert not torch.equal(model.head.classify.weight, head)
     assert not torch.equal(model.layer_weights, torch.zeros(3))
 
 

@@ -52,15 +52,15 @@ def test_clustering_anew_leaves_other_papers_alone():
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
     assert with_what_stands_behind({"demo-units-generic"}, stages) == {
         "demo-units-generic",
-        "demo-pretraining-hubert-2",
-        "demo-systems-hubert",
+        "demo-pretraining-mel-hubert-2",
+        "demo-systems-mel-hubert",
         "demo-embeddings-again",
         "demo-units-again",
         "demo-embeddings-emotion",
         "demo-units-emotion",
-        "demo-pretraining-hubert-3",
-        "demo-pretraining-hubert-4",
-        "demo-systems-hubert-2",
+        "demo-pretraining-mel-hubert-3",
+        "demo-pretraining-mel-hubert-4",
+        "demo-systems-mel-hubert-2",
         "demo-tables",
         "overview",
     }

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from tests.conftest import PROJECT, TINY
 
 from serflow.artifacts import write_json
-from serflow.models import load_encoder
+from serflow.models import build
 
 
 def speech(path, seconds=0.5):
@@ -89,13 +89,18 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"copus": {}}, "there is no key 'copus' in the configuration: did you mean 'corpus'?"),
         ({"folds": {"cuont": 3}}, "there is no key 'cuont' in folds: did you mean 'count'?"),
         ({"folds": {"count": 0}}, "folds.count is wrong: 0 is less than the minimum of 1"),
-        ({"encoders": {"hubert": "scratch:mel-smal"}}, "'scratch:mel-smal' names no size: use one of mel-tiny"),
-        ({"encoders": {"hubert": "/no/such/folder"}}, "'/no/such/folder' is no folder"),
+        ({"encoders": {"hubert": {"model": "mel-hubart"}}}, "no encoder 'mel-hubart': did you mean 'mel-hubert'?"),
         (
-            {"pretraining": {"first": {"units": None}}},
-            "first lacks the key 'units': encoder 'scratch:mel-tiny'",
+            {"encoders": {"hubert": {"options": {"size": "smal"}}}},
+            'cannot have size "smal": it is tiny, small, medium',
         ),
-        ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for encoder"),
+        ({"encoders": {"hubert": {"options": {"layrdrop": 0.1}}}}, "no option 'layrdrop': did you mean 'layerdrop'?"),
+        ({"encoders": {"hubert": {"from": "lab/hubert"}}}, "a checkpoint has its own; remove them"),
+        ({"encoders": {"hubert": "/no/such/folder"}}, "'/no/such/folder' is no folder"),
+        ({"systems": {"hubert-mean": {"head": "poled"}}}, "There is no head 'poled': did you mean 'pooled'?"),
+        ({"systems": {"hubert-mean": {"options": {"pooling": "max"}}}}, 'cannot have pooling "max": it is mean,'),
+        ({"pretraining": {"first": {"units": None}}}, "first lacks the key 'units': model mel-hubert needs it"),
+        ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for model mockingjay"),
         ({"pretraining": {"random-spans": {"masking": "matched"}}}, "masking needs the key 'intensity' too"),
         ({"pretraining": {"surroundings": {"intensity": "energy"}}}, "without score_branch or weighted: set one"),
         ({"tables": {"intensity": {"title": "x", "rows": {"majority": None}}}}, "give yours another name"),
@@ -124,20 +129,18 @@ def test_a_checkpoint_that_is_none(checkout, tmp_path):
     empty, broken, foreign = (tmp_path / name for name in ("empty", "broken", "foreign"))
     empty.mkdir()
     printed = refused(checkout, target=target, encoders={"untrained": str(empty)}, **small)
-    assert f"{empty} is no checkpoint: it has no config.json" in printed
+    assert f"{empty}' is no checkpoint: it has no config.json" in printed
     write_json(broken / "config.json", {"model_type": "hubert"})
     (broken / "model.safetensors").write_bytes(b"no weights")
     printed = refused(checkout, target=target, encoders={"untrained": str(broken)}, **small)
     assert f"'{broken}' cannot be loaded" in printed
-    load_encoder("scratch:mel-tiny").save_pretrained(foreign)
+    build("mel-hubert", {"size": "tiny"}, 0).save_pretrained(foreign)
     save_file({"resnet.conv1.weight": torch.zeros(2)}, foreign / "model.safetensors", {"format": "pt"})
     printed = refused(checkout, target=target, encoders={"untrained": str(foreign)}, **small)
     assert f"'{foreign}' lacks" in printed and "give a complete checkpoint" in printed
     write_json(broken / "config.json", [1])
     printed = refused(checkout, "--dry-run", target=target, encoders={"untrained": str(broken)}, **small)
     assert "config.json is no model description" in printed
-    printed = refused(checkout, target=target, encoders={"untrained": "scratch:huge"}, **small)
-    assert "'scratch:huge' names no size: use one of mel-tiny" in printed
 
 
 def test_demo_options(checkout):

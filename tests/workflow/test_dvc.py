@@ -22,7 +22,7 @@ from serflow.corpora.demo import synthesise
 CORPORA = {"mine": {"overlays": ["config/mine.yaml"], "root": "data/mine", "push_audio": True}}
 CONFIG = {
     "corpus": {"name": "mine"},
-    "encoders": {"hubert": "scratch:mel-tiny", "untrained": "scratch:mel-tiny"},
+    "encoders": {"hubert": {"options": {"size": "tiny"}}, "untrained": {"options": {"size": "tiny"}}},
     "units": {"mfcc": {"k": 10}, "generic": {"k": 9, "layer": 1}, "again": None, "emotion": None},
     "pretraining": {"again": None, "emotion": None},
     "pretraining_schedule": {"steps": 6, "batch_seconds": 8, "report_steps": 3},
@@ -34,9 +34,9 @@ CONFIG = {
         "small": {"title": "Small", "rows": {"majority": None, "egemaps-svm": "majority", "hubert-mean": "majority"}},
     },
 }
-BEHIND_UNITS = {"mine-pretraining-hubert-2", "mine-systems-hubert", "mine-tables", "overview"}
+BEHIND_UNITS = {"mine-pretraining-mel-hubert-2", "mine-systems-mel-hubert", "mine-tables", "overview"}
 BEHIND_CORPUS = BEHIND_UNITS | {
-    "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-hubert", "mine-embeddings-generic",
+    "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-mel-hubert", "mine-embeddings-generic",
     "mine-units-generic", "mine-systems-classical",
 }  # fmt: skip
 SNAKEMAKE = ("snakemake", "--configfile", "config/mine.yaml", "--config", "root=data/mine")
@@ -220,7 +220,7 @@ def test_an_experiment_computes_what_the_changed_line_touches(first, repository)
     printed = repository.call("dvc", "exp", "run", "--name", "fewer", "-S", "config/mine.yaml:units.generic.k=6")
     ran = stages_run(printed)
     assert {"mine-plan", "mine-units-generic"} <= ran <= BEHIND_UNITS | {"mine-plan", "mine-units-generic"}
-    assert {"mine-pretraining-hubert-2", "mine-systems-hubert"} <= ran
+    assert {"mine-pretraining-mel-hubert-2", "mine-systems-mel-hubert"} <= ran
     assert repository.is_clean()
     assert "fewer" in repository.call("dvc", "exp", "show", "--csv")
     changed = repository.call("dvc", "metrics", "diff", "--md")
@@ -249,7 +249,7 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
     ran = set()
     for line in process.stdout:
         ran |= stages_run(line)
-        if "mine-pretraining-hubert" in ran and "Provided cores" in line:
+        if "mine-pretraining-mel-hubert" in ran and "Provided cores" in line:
             break
     time.sleep(2)  # both its jobs have begun
     os.killpg(process.pid, signal.SIGINT)
@@ -321,7 +321,7 @@ def test_dvc_stops_where_its_stages_no_longer_fit(repository):
         "config/mine.yaml", "egemaps-svm: majority", "egemaps-svm: majority\n      hubert-frame-labels: null"
     )
     printed = repository.call("dvc", "repro", fails=True)
-    assert "dvc.yaml does not fit the configuration any more (stage mine-systems-hubert)" in printed
+    assert "dvc.yaml does not fit the configuration any more (stage mine-systems-mel-hubert)" in printed
 
 
 def test_a_corpus_plan_reads_its_overlays_wherever_they_lie(repository):
@@ -339,12 +339,12 @@ def test_an_encoder_that_lies_in_a_folder_named_checkpoints_is_seen(repository):
     shutil.copytree(
         repository.folder / "results/mine/fold-0/seed-0/ssl/first", repository.folder / "data/checkpoints/first"
     )
-    repository.edit("config/mine.yaml", "hubert: scratch:mel-tiny", "hubert: data/checkpoints/first")
+    repository.edit("config/mine.yaml", "hubert:\n    options:\n      size: tiny", "hubert: data/checkpoints/first")
     repository.call("serflow", "plan")
     repository.call("dvc", "commit", "--force")
     assert repository.status() == set()
     repository.edit("data/checkpoints/first/config.json", "{", "{ ")
-    assert repository.status() == {"mine-pretraining-hubert"}
+    assert repository.status() == {"mine-pretraining-mel-hubert"}
 
 
 @pytest.mark.parametrize(("listed", "named"), [("mine", "mine-two"), ("mine.1", "mine.1")])

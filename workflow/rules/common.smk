@@ -9,7 +9,8 @@ from serflow.artifacts import check_writable
 from serflow.corpora import adapters, published
 from serflow.errors import UserError
 from serflow.features import WIDTHS
-from serflow.models import family
+from serflow.heads import described as head_called
+from serflow.models import model_of as encoder_model
 from serflow.provenance import code_digest, listing_digest
 from serflow.utterance_features import READS as UTTERANCE_FEATURES
 
@@ -63,9 +64,9 @@ def fold_of(pool):
     return re.search(r"\d+", pool).group()
 
 
-def family_of(name):
-    """What kind of encoder the encoder, pretraining or system `name` goes back to."""
-    return family(lineage.origin(config, name))
+def encoder_of(name):
+    """The model of the encoder that the encoder, pretraining or system `name` goes back to."""
+    return encoder_model(lineage.origin(config, name))
 
 
 def store_of(reads):
@@ -75,12 +76,12 @@ def store_of(reads):
 
 def features_of(name):
     """What the encoder, pretraining or system `name` reads: audio, or one of the features."""
-    return store_of(family_of(name).reads)
+    return store_of(encoder_of(name).reads)
 
 
 def code_with_encoder(script, name):
     """`code` with the module of the encoder that `name` goes back to."""
-    return code(script, f"serflow.models.{family_of(name).module}")
+    return code(script, encoder_of(name).module)
 
 
 def seeds_of(system):
@@ -114,16 +115,17 @@ def model_in_pool(name, pool, seed):
 def normalised_by(name):
     """How what the encoder, pretraining or system `name` reads is normalised, and who may be fitted on."""
     return {
-        "normalisation": lineage.normalisation(config, name),
+        "normalisation": lineage.origin(config, name)["normalisation"],
         "selection": config["protocol"]["selection"],
     }
 
 
 def start_of(name):
-    """An encoder that no run made: its `scratch:<size>`, folder or hub id, and a folder's state; no start for others."""
-    start = config["encoders"][name]["start"] if name in config["encoders"] else None
-    folder = start if start and Path(start).is_dir() else None
-    return {"start": start, "state": listing_digest(folder)}
+    """An encoder that no run made: its model, options, folder or hub id, and a folder's state; no start for others."""
+    entry = config["encoders"].get(name)
+    start = entry and {key: entry[key] for key in ("model", "from", "options")}
+    folder = entry and entry["from"]
+    return {"start": start, "state": listing_digest(folder if folder and Path(folder).is_dir() else None)}
 
 
 def predictions_of(system):

@@ -7,13 +7,13 @@ from serflow.batches import Inputs
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import batch_seconds, embed
-from serflow.models import family, load_encoder
+from serflow.models import encoder_at, model_of
 from serflow.normalisation import shared_moments
 
 with job(snakemake) as made:
     settings = snakemake.params.settings
-    start = settings["start"] or snakemake.input.model[0].rpartition("/")[0]
-    kind, encoder = family(start), load_encoder(start, settings["seed"])
+    start = settings["start"] or {"from": snakemake.input.model[0].rpartition("/")[0]}
+    kind, encoder = model_of(start), encoder_at(start, settings["seed"])
     heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
     store, utterances = FrameStore(snakemake.input.inputs), pd.read_parquet(snakemake.input.utterances)
     inputs = Inputs(store, kind.stack, shared_moments(settings["normalisation"], store, utterances, heard))

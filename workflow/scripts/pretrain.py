@@ -9,7 +9,7 @@ from serflow.artifacts import replacing, write_json, write_text
 from serflow.batches import Inputs, PretrainingBatches
 from serflow.folds import heard_by
 from serflow.frames import FrameStore
-from serflow.models import family, load_encoder, pretraining_class
+from serflow.models import encoder_at, model_of, pretraining_class
 from serflow.normalisation import shared_moments
 from serflow.objectives import OBJECTIVES, masking_summary
 from serflow.progress import say
@@ -19,8 +19,8 @@ SUMMARISED, WATCHED = 20, 4  # batches
 
 with job(snakemake) as made:
     settings, seed = snakemake.params.settings, snakemake.params.settings["seed"]
-    start = settings["start"] or str(Path(snakemake.input.start[0]).parent)
-    kind, encoder = family(start), load_encoder(start, seed)
+    start = settings["start"] or {"from": str(Path(snakemake.input.start[0]).parent)}
+    kind, encoder = model_of(start), encoder_at(start, seed)
     model = pretraining_class(encoder.config.model_type).around(encoder, seed=seed, **settings["head"])
     streams = {"labels": snakemake.input.labels, "intensity": snakemake.input.intensity}
     streams = {name: FrameStore(path) for name, path in streams.items() if path}

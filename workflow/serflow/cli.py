@@ -20,9 +20,7 @@ def main(arguments=None):
 
 
 def _doctor(commands):
-    text = (
-        "check the environment, devices, configuration, corpus and disk, and say what would run, how long, how large"
-    )
+    text = "check the environment, devices, configuration, corpus and disk, and say what would run and how large"
     parser = commands.add_parser(
         "doctor",
         help=text,

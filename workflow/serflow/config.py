@@ -1,7 +1,7 @@
 """The configuration: checked against its schema, defaults filled in, names that must exist looked up."""
 
+import contextlib
 import copy
-import difflib
 import json
 import os
 from functools import cache
@@ -10,10 +10,12 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from serflow import heads
 from serflow.classical import CLASSICAL
 from serflow.errors import UserError
-from serflow.lineage import hears_audio, is_learned, needs, normalisation, origin
-from serflow.models import family
+from serflow.lineage import hears_audio, is_learned, needs, origin
+from serflow.models import check_options, model_of
+from serflow.registry import hint
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 NAMED = ("encoders", "intensity", "units", "pretraining", "systems", "tables")
@@ -32,7 +34,7 @@ def schema():
 def complete(config):
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
     config = _typed(_without_removed(copy.deepcopy(dict(config))), schema())
-    _name_starts(config)
+    _name_checkpoints(config)
     _fill(config, schema())
     if isinstance(config["corpus"], dict) and config["corpus"]["name"] is None:
         config["corpus"]["name"] = config["corpus"]["adapter"]
@@ -44,12 +46,7 @@ def complete(config):
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     _check_names(config)
-    for entry in config["encoders"].values():
-        family(entry["start"])  # a size, or a folder, that is none
-        # A checkpoint goes on with what it was made with; over an utterance the mean spectrum is lost.
-        entry["normalisation"] = entry["normalisation"] or (
-            "training" if entry["start"].startswith("scratch:") else "utterance"
-        )
+    _check_encoders(config)
     _check_objectives(config)
     _check_folds(config)
     _mark_normalised(config)
@@ -87,11 +84,11 @@ def _typed(values, description):
         return values
 
 
-def _name_starts(config):
-    """An encoder may be given by its start alone."""
+def _name_checkpoints(config):
+    """An encoder may be given by the folder of its checkpoint alone."""
     if isinstance(config.get("encoders"), dict):
         config["encoders"] = {
-            name: {"start": entry} if isinstance(entry, str) else entry for name, entry in config["encoders"].items()
+            name: {"from": entry} if isinstance(entry, str) else entry for name, entry in config["encoders"].items()
         }
 
 
@@ -126,17 +123,12 @@ def _sentence(error, prefix=""):
     if error.validator == "additionalProperties" and error.schema["additionalProperties"] is False:
         known = error.schema["properties"]
         unknown = sorted(set(error.instance) - set(known), key=str)[0]
-        return f"config: there is no key '{unknown}' in {where or 'the configuration'}: {_hint(unknown, known)}"
+        return f"config: there is no key '{unknown}' in {where or 'the configuration'}: {hint(unknown, known)}"
     if "propertyNames" in error.absolute_schema_path:
         return f"config: {where} has the key {error.instance}, which YAML does not read as text: write it in quotes."
     if error.validator == "required":
         return f"config: {where} lacks the key {error.message.split(' is ')[0]}: add it."
     return f"config: {where or 'the file'} is wrong: {error.message}; config/README.md describes every key."
-
-
-def _hint(name, known):
-    close = difflib.get_close_matches(str(name), map(str, known), n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(map(str, known))}."
 
 
 def _check_names(config):
@@ -185,6 +177,32 @@ def _check_names(config):
     _check_cycles(config)
 
 
+def _check_encoders(config):
+    """Encoders and heads are there and take the options that they are given."""
+    for name, entry in config["encoders"].items():
+        where, entry["options"] = f"config: encoders.{name}", entry["options"] or {}
+        if entry["model"] is None and entry["from"] is None:
+            raise UserError(f"{where} lacks the key 'model', for a new encoder, or 'from', for a checkpoint: add it.")
+        if entry["from"] is not None and entry["options"]:
+            raise UserError(f"{where}.options: a checkpoint has its own; remove them.")
+        with _telling(where):
+            check_options(model_of(entry), entry["options"])
+        # A checkpoint goes on with what it was made with; over an utterance the mean spectrum is lost.
+        entry["normalisation"] = entry["normalisation"] or ("training" if entry["from"] is None else "utterance")
+    for name, system in config["systems"].items():
+        if system["method"] not in CLASSICAL:
+            with _telling(f"config: systems.{name}"):
+                heads.check_options(system["head"], system["options"])
+
+
+@contextlib.contextmanager
+def _telling(where):
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
 def _check_objectives(config):
     """A pretraining has what its encoder's objective needs, and nothing that it would not use."""
     needed = {"units": {"units"}, "masked frames": set(), "frames": set()}
@@ -195,15 +213,16 @@ def _check_objectives(config):
     }
     for name, entry in config["pretraining"].items():
         start = origin(config, name)
-        objective = family(start).objective
+        model = model_of(start)
+        objective = model.objective
         if objective is None:
-            raise UserError(f"config: pretraining.{name}: encoder '{start}' has no weights to pretrain: remove it.")
+            raise UserError(f"config: pretraining.{name}: model {model.name} is not pretrained: remove it.")
         given = {key for key in ("units", "intensity", "score_branch", "weighted") if entry[key]}
         given |= {"masking"} if entry["masking"] != "random" else set()
         for key in sorted(given - allowed[objective]):
-            raise UserError(f"config: pretraining.{name}.{key} is not for encoder '{start}': remove it.")
+            raise UserError(f"config: pretraining.{name}.{key} is not for model {model.name}: remove it.")
         for key in sorted(needed[objective] - given):
-            raise UserError(f"config: pretraining.{name} lacks the key '{key}': encoder '{start}' needs it.")
+            raise UserError(f"config: pretraining.{name} lacks the key '{key}': model {model.name} needs it.")
         for key in sorted(given & {"masking", "score_branch", "weighted"}):
             if "intensity" not in given:
                 raise UserError(
@@ -217,7 +236,7 @@ def _check_objectives(config):
 
 def _named(name, known, where):
     if name not in known:
-        raise UserError(f"config: {where} names '{name}', which is not defined: {_hint(name, known)}")
+        raise UserError(f"config: {where} names '{name}', which is not defined: {hint(name, known)}")
 
 
 def _check_cycles(config):
@@ -249,7 +268,7 @@ def _check_folds(config):
 def _mark_normalised(config):
     """Statistics of a tested speaker's own utterances are transductive: titles of systems that use them say so."""
     for name, system in config["systems"].items():
-        if "encoder" in system and normalisation(config, name) == "speaker":
+        if "encoder" in system and origin(config, name)["normalisation"] == "speaker":
             system["title"] += " (speaker-normalised, transductive)"
 
 

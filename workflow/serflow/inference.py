@@ -15,7 +15,7 @@ def embed(encoder, inputs, utterances, layer, seconds):
         raise UserError(
             f"units: layer {layer} of an encoder with {encoder.config.num_hidden_layers}: lower units.*.layer."
         )
-    for rows, batch, _ in _evaluate(encoder, inputs, utterances, seconds):
+    for rows, batch in _evaluate(encoder, inputs, utterances, seconds):
         frames = encoder(**batch, last_layer=layer)
         hidden = frames.hidden_states[layer].float().cpu().numpy()
         for row, states, length in zip(rows, hidden, frames.lengths.tolist(), strict=True):
@@ -23,13 +23,16 @@ def embed(encoder, inputs, utterances, layer, seconds):
 
 
 def predict(model, inputs, utterances, seconds):
-    """Class probabilities `[utterances, classes]` float32, and each utterance's frame weights `[T]`."""
+    """Class probabilities `[utterances, classes]` float32, and each utterance's frame weights `[T]`, None where the
+    head has none."""
     probabilities, weights = [None] * len(utterances), [None] * len(utterances)
-    for rows, batch, tokens in _evaluate(model, inputs, utterances, seconds):
+    for rows, batch in _evaluate(model, inputs, utterances, seconds):
         output = model(**batch)
         scores = output.logits.float().softmax(-1).cpu().numpy()
-        for row, score, weight, length in zip(rows, scores, output.frame_weights, tokens, strict=True):
-            probabilities[row], weights[row] = score, weight[:length].float().cpu().numpy()
+        for number, row in enumerate(rows):
+            probabilities[row] = scores[number]
+            if output.frame_weights is not None:
+                weights[row] = output.frame_weights[number, : output.lengths[number]].float().cpu().numpy()
     return np.stack(probabilities), weights
 
 
@@ -46,4 +49,4 @@ def _evaluate(model, inputs, utterances, seconds):
         for number in track(range(len(batches)), len(batches), "batches"):
             rows = batches.plan[number]
             batch = {name: values.to(device) for name, values in batches[number].items()}
-            yield rows, batch, inputs.tokens(batches.rows[rows])
+            yield rows, batch

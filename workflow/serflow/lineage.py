@@ -1,6 +1,6 @@
 """What is built from what: encoders, pretrainings and systems of a complete configuration."""
 
-from serflow.models import family
+from serflow.models import model_of
 
 LOUDNESS = ("energy", "level")  # the methods of intensity that have no network
 
@@ -15,13 +15,11 @@ def needs(config, name):
 
 
 def origin(config, name):
-    """The starting point, `scratch:<size>`, folder or hub id, that an encoder, pretraining or system goes back to."""
-    return config["encoders"][_encoder(config, name)]["start"]
-
-
-def normalisation(config, name):
-    """Over whom what an encoder, pretraining or system reads is normalised."""
-    return config["encoders"][_encoder(config, name)]["normalisation"]
+    """The entry of encoders that an encoder, pretraining or system goes back to."""
+    while name not in config["encoders"]:
+        known = config["pretraining"].get(name)
+        name = known["start"] if known else config["systems"][name]["encoder"]
+    return config["encoders"][name]
 
 
 def needed(config, names):
@@ -44,9 +42,9 @@ def turn(config, name):
 def head(config, name):
     """What the head of a pretraining is made with."""
     entry, start = config["pretraining"][name], origin(config, name)
-    if family(start).objective == "units":
-        return {"units": config["units"][entry["units"]]["k"], "frozen": not start.startswith("scratch:")}
-    weighted = {"weighted": entry["weighted"]} if family(start).objective == "frames" else {}
+    if model_of(start).objective == "units":
+        return {"units": config["units"][entry["units"]]["k"], "frozen": start["from"] is not None}
+    weighted = {"weighted": entry["weighted"]} if model_of(start).objective == "frames" else {}
     return {"score_branch": entry["score_branch"], **weighted}
 
 
@@ -65,11 +63,3 @@ def hears_labels(config, name):
 def is_learned(config, intensity):
     """Whether the named intensity has a network, where the others are loudness."""
     return config["intensity"][intensity]["method"] not in LOUDNESS
-
-
-def _encoder(config, name):
-    """The entry of encoders that an encoder, pretraining or system goes back to."""
-    while name not in config["encoders"]:
-        known = config["pretraining"].get(name)
-        name = known["start"] if known else config["systems"][name]["encoder"]
-    return name

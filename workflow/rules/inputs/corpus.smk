@@ -38,6 +38,6 @@ def protocol_settings():
         "speaker_normalised": [
             system["title"]
             for name, system in config["systems"].items()
-            if "encoder" in system and lineage.normalisation(config, name) == "speaker"
+            if "encoder" in system and lineage.origin(config, name)["normalisation"] == "speaker"
         ],
     }

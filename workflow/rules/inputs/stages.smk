@@ -38,13 +38,13 @@ def features_read(classical, networks, units, intensities):
 
 
 def in_turns(kind, names):
-    """{stage: the pretrainings or systems made in it}, of `names`: a stage for each family of encoders, and one more
+    """{stage: the pretrainings or systems made in it}, of `names`: a stage for each model of an encoder, and one more
     for each turn that it takes, as FLEA pretrains, fine-tunes, and pretrains again."""
     stages = {}
-    for module in dict.fromkeys(family_of(name).module for name in names):
-        own = {name: lineage.turn(config, name) for name in names if family_of(name).module == module}
+    for model in dict.fromkeys(encoder_of(name).name for name in names):
+        own = {name: lineage.turn(config, name) for name in names if encoder_of(name).name == model}
         for number, turn in enumerate(sorted(set(own.values())), 1):
-            stage = f"{kind}-{module}-{number}" if number > 1 else f"{kind}-{module}"
+            stage = f"{kind}-{model}-{number}" if number > 1 else f"{kind}-{model}"
             stages[stage] = [name for name in own if own[name] == turn]
     return stages
 

@@ -26,8 +26,9 @@ def system_inputs(wildcards):
 
 
 def system_code(wildcards):
-    """`code` with the encoder's module."""
-    return code_with_encoder("finetune", wildcards.system)
+    """`code` with the modules of encoder and head."""
+    head = head_called(config["systems"][wildcards.system]["head"])
+    return code("finetune", encoder_of(wildcards.system).module, head.module)
 
 
 def classical_features(wildcards):

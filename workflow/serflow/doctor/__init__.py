@@ -1,4 +1,4 @@
-"""Before a run: whether it can go well, and what it would do, how long it would take and how much disk it fills.
+"""Before a run: whether it can go well, what it would do, and how much disk its features fill.
 
 A check is a generator of findings, (mark, sentence), about a `findings.Run`, to which it adds what later ones need.
 """
@@ -8,11 +8,11 @@ from collections import Counter
 
 from serflow.doctor.findings import ERROR, WARNING, Run
 from serflow.doctor.inputs import configuration, corpus
-from serflow.doctor.jobs import costs, plan
+from serflow.doctor.jobs import plan
 from serflow.doctor.machine import devices, disk, environment, results
 from serflow.errors import UserError
 
-CHECKS = (environment, devices, configuration, corpus, results, plan, costs, disk)
+CHECKS = (environment, devices, configuration, corpus, results, plan, disk)
 
 
 def examine(configfiles=(), settings=(), cores=None):

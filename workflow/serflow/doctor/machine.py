@@ -70,9 +70,6 @@ def devices(run):
     run.cores = run.cores or here
     if run.cores > here:
         yield WARNING, f"--cores {run.cores} on a machine with {here}: jobs will slow each other down."
-    busy = psutil.getloadavg()[0]
-    if busy > here / 2:
-        yield WARNING, f"The machine is busy (load {busy:.1f}): times are told as they are now, wait for truer ones."
     yield OK, f"{run.cores} of {here} cores; {gigabytes(memory.available)} of {gigabytes(memory.total)} memory free"
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for number in range(gpus):
@@ -112,9 +109,9 @@ def results(run):
 
 
 def disk(run):
-    """Whether what the run adds has room."""
+    """Whether what the run adds has room: audio and features, beside which models and embeddings are small."""
     free = shutil.disk_usage(_existing(Path("results"))).free
-    told = f"about {gigabytes(run.bytes)} will be written to results/, {gigabytes(free)} free"
+    told = f"{gigabytes(run.bytes)} of audio and features will be written to results/, {gigabytes(free)} free"
     if run.bytes > free:
         yield ERROR, f"{told}: free space, or let results be a link to a larger disk."
     elif run.bytes > 0.8 * free:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from serflow import lineage
+from serflow import heads, lineage
 from serflow.classical import CLASSICAL
 
 
@@ -24,16 +24,23 @@ def recipe_sentences(config, rows):
 
 def _network(config, name):
     over = {"utterance": "the utterance", "training": "the training speakers", "speaker": "the utterance's speaker"}
-    frozen = ", frozen" * (config["systems"][name]["frozen"] == "encoder")
-    normalised = f"input normalised over {over[lineage.normalisation(config, name)]}"
-    return f"{lineage.origin(config, name)}{frozen}, {normalised}"
+    start, frozen = lineage.origin(config, name), ", frozen" * (config["systems"][name]["frozen"] == "encoder")
+    network = start["from"] or _called(start["model"], start["options"])
+    return f"{network}{frozen}, input normalised over {over[start['normalisation']]}"
 
 
 def _head(config, name):
     system = config["systems"][name]
     layers = {"last": "the last layer", "weighted": "a learned sum of layers"}
     layer = layers.get(system["layers"], f"layer {system['layers']}")
-    return f"{system['pooling']} of {layer}" + ", standardised" * system["standardise"]
+    options = {key: option.default for key, option in heads.described(system["head"]).options.items()}
+    return f"{_called(system['head'], options | system['options'])} of {layer}"
+
+
+def _called(name, options):
+    """A model or head with its options in brackets, those that are off left out."""
+    told = ", ".join(key if value is True else f"{key} {value}" for key, value in options.items() if value)
+    return f"{name} ({told})" if told else name
 
 
 def _training(config, name):

@@ -1,99 +1,111 @@
-"""Models: each file reads as its paper. Loaded by name, so that a change in one concerns only its users."""
+"""Models: each file reads as its paper, and a new model is one new file here, found by its name.
+
+What planning needs of a model stands at the top of its file, in literals that are read without importing torch:
+
+READS      what its inputs are: `audio`, or one of the features
+STACK      10 ms frames of it a token of an encoder
+OBJECTIVE  what its pretraining has to guess, one of serflow.objectives; None where it is not pretrained
+SIZES      presets of its options by name
+
+Its options are the annotated fields of its config class, `<Model>Config`, whose `model_type` is the file's name (with
+`serflow_` before it where that name may be another's). At its end stand the classes: `ENCODER`, frames -> frames, and
+`PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
+"""
 
 import importlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from serflow import registry
 from serflow.errors import UserError
 
 CLASSIFIER = "serflow_emotion_classifier"  # a fine-tuned system, whose encoder can be taken out
+TOLD = ("READS", "STACK", "OBJECTIVE", "SIZES")
 
 
 @dataclass(frozen=True)
-class Family:
-    """Encoders of one kind. `module` of this package with the classes of `encoder` and `pretraining`; the feature it
-    `reads`; `stack`: 10 ms frames a token; the `objective` of its pretraining, one of `serflow.objectives`."""
+class Model:
+    """What a file of this package says of its model: see above. `kind`: encoder or network; `options`: name ->
+    `registry.Option`."""
 
-    module: str
-    encoder: str
+    name: str
+    kind: str
     reads: str
     stack: int
-    pretraining: str | None = None
-    objective: str | None = None
+    objective: str | None
+    sizes: dict
+    options: dict
+
+    @property
+    def module(self):
+        return f"{__name__}.{self.name.replace('-', '_')}"
 
 
-FAMILIES = {  # by the model_type in a checkpoint's config
-    "hubert": Family("hubert", "FrameHubert", "audio", 2, "HubertForMaskedPrediction", "units"),
-    "mel_hubert": Family("hubert", "FrameMelHubert", "fbank", 2, "HubertForMaskedPrediction", "units"),
-    "mockingjay": Family(
-        "mockingjay", "MockingjayModel", "fbank_deltas", 1, "MockingjayForReconstruction", "masked frames"
-    ),
-    "npc": Family("npc", "NpcModel", "fbank_hamming", 1, "NpcForReconstruction", "frames"),
-    "frames": Family("frames", "Frames", "fbank_deltas", 1),
-}
-SCRATCH = {  # scratch:<size> -> model_type; what a size is stands in SIZES of its module
-    **dict.fromkeys(("mel-tiny", "mel-small", "mel-medium"), "mel_hubert"),
-    **dict.fromkeys(("wave-tiny", "wave-small", "wave-medium", "wave-base"), "hubert"),
-    **dict.fromkeys(("mockingjay-small", "mockingjay-base"), "mockingjay"),
-    **dict.fromkeys(("npc-small", "npc-base"), "npc"),
-    "fbank": "frames",
-}
+@cache
+def models(kind="encoder"):
+    """{name: Model} of every file here that is one."""
+    found = (_described(file) for file in sorted(Path(__file__).parent.glob("*.py")))
+    return {model.name: model for model in found if model and model.kind == kind}
 
 
-def family(start):
-    """The `Family` of the encoder named by `start`: `scratch:<size>`, a folder or a hub id (HuBERT's, unseen)."""
-    if start.startswith("scratch:"):
-        size = start.removeprefix("scratch:")
-        if size not in SCRATCH:
-            raise UserError(f"'{start}' names no size: use one of {', '.join(SCRATCH)}.")
-        return FAMILIES[SCRATCH[size]]
-    if start.startswith(("/", "./", "../", "~")) and not Path(start).is_dir():
-        raise UserError(f"The encoder '{start}' is no folder: give one made by save_pretrained, or a hub id.")
-    if not (Path(start) / "config.json").is_file():
-        return FAMILIES["hubert"]
-    description = _description(Path(start) / "config.json")
-    if description.get("model_type") == CLASSIFIER:
-        description = description["encoder"]
-    return _family_of_type(description.get("model_type"))
+def described(name, kind="encoder"):
+    """The `Model` called `name`. Raises UserError."""
+    return registry.chosen(name, models(kind), f"There is no {kind}")
 
 
-def _family_of_type(model_type):
-    if model_type not in FAMILIES:
-        raise UserError(f"'{model_type}' is no encoder of serflow: use one of {', '.join(FAMILIES)}.")
-    return FAMILIES[model_type]
+def check_options(model, options):
+    """UserError where `options` has one that `model` does not take, or that is not of its type."""
+    sizes = {"size": registry.Option(None, {"enum": list(model.sizes)})} if model.sizes else {}
+    registry.check(options, {**sizes, **model.options}, f"Model {model.name}")
 
 
-def _class(kind, name):
-    return getattr(importlib.import_module(f"serflow.models.{kind.module}"), name)
+def model_of(start):
+    """The `Model` of a starting point `{model, from, options}`: as it is named, or as its checkpoint says."""
+    if start.get("model"):
+        return described(start["model"])
+    config = Path(start["from"]) / "config.json"
+    if start["from"].startswith(("/", "./", "../", "~")) and not config.parent.is_dir():
+        raise UserError(f"'{start['from']}' is no folder: give one made by save_pretrained, or a hub id.")
+    if not config.is_file():
+        raise UserError(
+            f"'{start['from']}' is no checkpoint: it has no config.json (give a folder made by save_pretrained), or, "
+            "for a hub id, name its model too, as in {model: hubert, from: facebook/hubert-base-ls960}."
+        )
+    return _of_type(_encoder_type(_description(config)))
 
 
-def encoder_class(model_type):
-    """The encoder class of a `model_type`; UserError for one that serflow does not know."""
-    kind = _family_of_type(model_type)
-    return _class(kind, kind.encoder)
+def build(name, options, seed, kind="encoder", **more):
+    """A new model `name` with random weights from `seed`: `options` (a `size` and what differs from it, checked), and
+    `more` fields of its config."""
+    import torch
+
+    model = described(name, kind)
+    check_options(model, options)
+    chosen = {**model.sizes.get(options.get("size"), {}), **{key: options[key] for key in options if key != "size"}}
+    made = _class(model, kind.upper())
+    torch.manual_seed(seed)
+    try:
+        return made(made.config_class(**chosen, **more))
+    except UserError:
+        raise
+    except Exception as error:  # a strict config names the option itself, layers do not
+        raise UserError(f"{name} cannot have the options {options} ({error}): mend them.") from error
 
 
-def pretraining_class(model_type):
-    """The class that pretrains encoders of a `model_type`."""
-    kind = _family_of_type(model_type)
-    return _class(kind, kind.pretraining)
-
-
-def load_encoder(start, seed=0):
-    """The encoder that `start` names: `scratch:<size>` (weights from `seed`), a `save_pretrained` folder, a hub id.
+def load_encoder(start):
+    """The encoder of a `save_pretrained` folder or a hub id, that of a classifier too.
 
     Only safetensors are read. UserError, naming `start`, for anything else.
     """
-    if start.startswith("scratch:"):
-        return _from_scratch(start.removeprefix("scratch:"), seed)
     folder = Path(start)
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
     try:
         model_type = _description(folder / "config.json").get("model_type") if folder.exists() else _on_hub(start)
         if model_type == CLASSIFIER:
-            from serflow.models.classifier import EmotionClassifier as model
+            from serflow.heads.classifier import EmotionClassifier as model
         else:
             model = encoder_class(model_type)
         loaded, report = model.from_pretrained(start, use_safetensors=True, output_loading_info=True)
@@ -103,7 +115,7 @@ def load_encoder(start, seed=0):
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"The encoder '{start}' cannot be loaded ({reason}): give a folder made by save_pretrained with "
-            "safetensors weights, a hub id this machine can reach or has cached, or scratch:<size>."
+            "safetensors weights, or a hub id this machine can reach or has cached."
         ) from error
     missing = sorted(name for name in report["missing_keys"] if "masked_spec_embed" not in name)
     if missing:
@@ -120,18 +132,58 @@ def load_encoder(start, seed=0):
     return encoder
 
 
+def encoder_at(start, seed):
+    """The encoder of a starting point `{model, from, options}`: loaded where it is from somewhere, else new."""
+    return load_encoder(start["from"]) if start["from"] else build(start["model"], start["options"], seed)
+
+
+def encoder_class(model_type):
+    """The encoder class of a `model_type`; UserError for one that serflow does not know."""
+    return _class(_of_type(model_type), "ENCODER")
+
+
+def pretraining_class(model_type):
+    """The class that pretrains encoders of a `model_type`."""
+    return _class(_of_type(model_type), "PRETRAINING")
+
+
+def network_class(name):
+    """The class of the intensity network `name`."""
+    return _class(described(name, "network"), "NETWORK")
+
+
+def _class(model, role):
+    return getattr(importlib.import_module(model.module), role)
+
+
+def _of_type(model_type):
+    name = str(model_type).removeprefix("serflow_").replace("_", "-")
+    if name not in models():
+        raise UserError(f"'{model_type}' is no encoder of serflow: use one of {', '.join(models())}.")
+    return models()[name]
+
+
+def _described(file):
+    """The `Model` in a file, None for a file without."""
+    kind = next((role.lower() for role in ("ENCODER", "NETWORK") if role in registry.assigned(file)), None)
+    if kind is None:
+        return None
+    told = {"OBJECTIVE": None, "SIZES": {}} | registry.constants(file, TOLD)
+    options = registry.fields(file, "Config")
+    return Model(file.stem.replace("_", "-"), kind, *(told[name] for name in TOLD), options)
+
+
 def _on_hub(name):
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(name).model_type
 
 
-def _from_scratch(size, seed):
-    import torch
-
-    kind = family(f"scratch:{size}")
-    torch.manual_seed(seed)
-    return _class(kind, kind.encoder)(_class(kind, "SIZES")[size]())
+def _encoder_type(description):
+    """The `model_type` of an encoder's config, or of that inside a classifier's."""
+    if description.get("model_type") == CLASSIFIER:
+        description = description["encoder"]
+    return description.get("model_type")
 
 
 def _description(path):

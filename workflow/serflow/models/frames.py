@@ -4,6 +4,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 
 from serflow.models.outputs import EncoderFrames, valid_frames
 
+READS, STACK, OBJECTIVE = "fbank_deltas", 1, None
+
 
 class FramesConfig(PreTrainedConfig):
     """`hidden_size`: width of the features; there are no layers above them."""
@@ -29,7 +31,6 @@ class Frames(PreTrainedModel):
         return EncoderFrames(hidden_states=(input_values,), lengths=lengths, features=input_values)
 
 
-SIZES = {"fbank": FramesConfig}
-
 AutoConfig.register(FramesConfig.model_type, FramesConfig)
 AutoModel.register(FramesConfig, Frames)
+ENCODER = Frames

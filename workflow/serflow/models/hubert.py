@@ -1,4 +1,4 @@
-"""HuBERT (Hsu et al. 2021, arXiv 2106.07447): encoder with two front-ends, and the masked-prediction head.
+"""HuBERT (Hsu et al. 2021, arXiv 2106.07447): encoder, and the masked-prediction head.
 
 Shapes: B utterances, N samples, F frames of 10 ms, T tokens of 20 ms, D hidden size, K units.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, HubertConfig, HubertModel
+from transformers import HubertConfig, HubertModel
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder, HubertPreTrainedModel
 from transformers.utils import ModelOutput
@@ -16,41 +16,43 @@ from transformers.utils import ModelOutput
 from serflow.models import encoder_class
 from serflow.models.outputs import EncoderFrames
 
+READS, STACK, OBJECTIVE = "audio", 2, "units"
+# Base is the paper's, the others are ours. Dropout inside attention keeps CPUs from their fast attention; small
+# models do as well with what is left.
+SIZES = {
+    "base": {},
+    "tiny": {
+        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128,
+        "conv_dim": (32, 32, 32, 32, 32, 32, 32), "num_conv_pos_embeddings": 32, "num_conv_pos_embedding_groups": 4,
+        "attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0,
+    },
+    "small": {
+        "hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 512,
+        "conv_dim": (64, 64, 64, 64, 64, 64, 64), "num_conv_pos_embeddings": 32,
+        "attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0,
+    },
+    "medium": {
+        "hidden_size": 256, "num_hidden_layers": 5, "num_attention_heads": 4, "intermediate_size": 1024,
+        "conv_dim": (128, 128, 128, 128, 128, 128, 128), "num_conv_pos_embeddings": 32,
+        "attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0,
+    },
+}  # fmt: skip
 
-class MelHubertConfig(HubertConfig):
-    """HuBERT on stacked log-mel frames in place of the waveform (Lin et al. 2022, arXiv 2211.09944; sizes ours)."""
 
-    model_type = "mel_hubert"
-    mel_bins: int = 80
-    stack: int = 2
+class WaveHubertConfig(HubertConfig):
+    """transformers' config under the same name, with what serflow's configuration may set."""
 
+    model_type = "hubert"
 
-# Dropout inside attention keeps CPUs from their fast attention; small models do as well with what is left (ours).
-LIGHT = {"attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0, "num_conv_pos_embeddings": 32}
-
-
-def _mel(**sizes):
-    # One linear layer reads the stacked bins: `conv_dim` is what HubertFeatureProjection takes its input width from.
-    shape = {"conv_dim": (160,), "conv_kernel": (400,), "conv_stride": (320,)}
-    return MelHubertConfig(**shape, **LIGHT, **sizes)
-
-
-def _wave(channels, **sizes):
-    return HubertConfig(conv_dim=(channels,) * 7, **LIGHT, **sizes)
-
-
-TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
-SMALL = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 512}
-MEDIUM = {"hidden_size": 256, "num_hidden_layers": 5, "num_attention_heads": 4, "intermediate_size": 1024}
-SIZES = {  # what `scratch:<size>` may name; base is the paper's, the others are ours
-    "mel-tiny": lambda: _mel(**TINY, num_conv_pos_embedding_groups=4),
-    "mel-small": lambda: _mel(**SMALL),
-    "mel-medium": lambda: _mel(**MEDIUM),
-    "wave-tiny": lambda: _wave(32, **TINY, num_conv_pos_embedding_groups=4),
-    "wave-small": lambda: _wave(64, **SMALL),
-    "wave-medium": lambda: _wave(128, **MEDIUM),
-    "wave-base": HubertConfig,
-}
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    conv_dim: tuple | list = (512, 512, 512, 512, 512, 512, 512)
+    hidden_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    activation_dropout: float = 0.1
+    layerdrop: float = 0.1
 
 
 class WaveFrontEnd(HubertFeatureEncoder):
@@ -80,20 +82,6 @@ def _norm_over_valid(hidden, norm, frames):
     return centred * (variance + norm.eps).rsqrt() * norm.weight[:, None] + norm.bias[:, None]
 
 
-class MelFrontEnd(nn.Module):
-    """Stacks neighbouring log-mel frames into tokens; has no weights."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.stack = config.stack
-
-    def forward(self, input_values, lengths=None):
-        """`[B, F, 80]` -> `[B, 160, T]`; an odd last frame is dropped."""
-        tokens = input_values.shape[1] // self.stack
-        stacked = input_values[:, : tokens * self.stack].reshape(len(input_values), tokens, -1)
-        return stacked.transpose(1, 2)
-
-
 class FrameHubert(HubertModel):
     """transformers' HubertModel, same weights by the same names, exact on padded batches.
 
@@ -101,6 +89,7 @@ class FrameHubert(HubertModel):
     that is asked for.
     """
 
+    config_class = WaveHubertConfig
     front_end = WaveFrontEnd
 
     def __init__(self, config):
@@ -148,17 +137,6 @@ class FrameHubert(HubertModel):
         return tuple(states)
 
 
-class FrameMelHubert(FrameHubert):
-    """The same encoder on log-mel frames."""
-
-    config_class = MelHubertConfig
-    front_end = MelFrontEnd
-
-    def tokens(self, lengths):
-        """Tokens that `lengths` mel frames become."""
-        return lengths // self.config.stack
-
-
 @dataclass
 class MaskedPrediction(ModelOutput):
     """`loss`: scalar; `correct` and `masked`: `[1]` counts of masked tokens, guessed right and in all."""
@@ -171,8 +149,7 @@ class MaskedPrediction(ModelOutput):
 class HubertForMaskedPrediction(HubertPreTrainedModel):
     """Predicts the unit of each masked token: cross-entropy of cosine similarities (Hsu et al. 2021, eq. 3).
 
-    A saved folder with a waveform front-end loads with `HubertModel.from_pretrained`, one with mel frames with
-    `AutoModel.from_pretrained` once this module is imported.
+    A saved folder loads with `HubertModel.from_pretrained`.
     """
 
     def __init__(self, config):
@@ -213,5 +190,4 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
         return MaskedPrediction(loss, correct[None], torch.full_like(correct, len(targets))[None])
 
 
-AutoConfig.register(MelHubertConfig.model_type, MelHubertConfig)
-AutoModel.register(MelHubertConfig, FrameMelHubert)
+ENCODER, PRETRAINING = FrameHubert, HubertForMaskedPrediction

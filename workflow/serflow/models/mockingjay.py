@@ -14,6 +14,15 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 from serflow.models import s3prl
 from serflow.models.outputs import EncoderFrames, Reconstruction, valid_frames
 
+READS, STACK, OBJECTIVE = "fbank_deltas", 1, "masked frames"
+SIZES = {  # base is the paper's, small is ours: dropout inside attention keeps CPUs from their fast attention
+    "base": {},
+    "small": {
+        "hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 512,
+        "attention_dropout": 0.0,
+    },
+}  # fmt: skip
+
 
 class MockingjayConfig(PreTrainedConfig):
     """Defaults are the paper's base network. `output_size`: bins to reconstruct, None = as many as there are in the
@@ -32,15 +41,6 @@ class MockingjayConfig(PreTrainedConfig):
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
     score_branch: bool = False
-
-
-def _small():
-    # Dropout inside attention keeps CPUs from their fast attention.
-    sizes = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 512}
-    return MockingjayConfig(attention_dropout=0.0, **sizes)
-
-
-SIZES = {"mockingjay-small": _small, "mockingjay-base": MockingjayConfig}  # base is the paper's, small is ours
 
 
 @functools.lru_cache(maxsize=8)
@@ -217,3 +217,4 @@ def _renamed(states, layers):
 
 AutoConfig.register(MockingjayConfig.model_type, MockingjayConfig)
 AutoModel.register(MockingjayConfig, MockingjayModel)
+ENCODER, PRETRAINING = MockingjayModel, MockingjayForReconstruction

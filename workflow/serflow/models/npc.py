@@ -15,6 +15,9 @@ from serflow.errors import UserError
 from serflow.models import s3prl
 from serflow.models.outputs import EncoderFrames, Reconstruction, valid_frames
 
+READS, STACK, OBJECTIVE = "fbank_hamming", 1, "frames"
+SIZES = {"base": {}, "small": {"hidden_size": 128, "num_blocks": 3, "codebook_size": 32}}  # base is the paper's
+
 
 class NpcConfig(PreTrainedConfig):
     """Defaults are the paper's network. `score_branch` and `weighted`: see `NpcForReconstruction`."""
@@ -37,13 +40,6 @@ class NpcConfig(PreTrainedConfig):
     def num_hidden_layers(self):
         """Hidden states after the first one."""
         return 2 * self.num_blocks
-
-
-def _small():
-    return NpcConfig(hidden_size=128, num_blocks=3, codebook_size=32)
-
-
-SIZES = {"npc-small": _small, "npc-base": NpcConfig}  # base is the paper's, small is ours
 
 
 class NpcBlock(nn.Module):
@@ -244,3 +240,4 @@ def _renamed(weights, groups):
 
 AutoConfig.register(NpcConfig.model_type, NpcConfig)
 AutoModel.register(NpcConfig, NpcModel)
+ENCODER, PRETRAINING = NpcModel, NpcForReconstruction

@@ -78,8 +78,8 @@ def _read(job, places):
     yield from (places.get(file, file) for file in map(str, job.input))
     yield from map(_watched, job.params.get("folders", []))
     start = job.params.get("settings", {}).get("start")
-    if start and Path(start).is_dir():
-        yield start
+    if start and start["from"] and Path(start["from"]).is_dir():
+        yield start["from"]
 
 
 def _watched(folder):

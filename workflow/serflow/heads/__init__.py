@@ -1,0 +1,67 @@
+"""Heads: from the frames of an encoder to emotions. A new head is one new file here, found by its name.
+
+A head is a `torch.nn.Module`, the file's `HEAD`, made with the width of a frame, the names of the classes and its
+options, the annotated keyword-only arguments of its `__init__`. It is called with frames `[B, T, D]`, which of them
+are valid (bool `[B, T]`), the class numbers `labels` `[B]` in training and, by their names, the batch columns (see
+serflow.batches.COLUMNS) that the file's `NEEDS` names, and returns a `HeadOutput`.
+"""
+
+import importlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from serflow import registry
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a file of this package says of its head. `needs`: batch columns; `options`: name ->
+    `registry.Option`."""
+
+    name: str
+    needs: tuple
+    options: dict
+
+    @property
+    def module(self):
+        return f"{__name__}.{self.name.replace('-', '_')}"
+
+
+@dataclass
+class HeadOutput:
+    """`logits` `[B, classes]`; in training `loss`, scalar, and what it is made of, named `terms`; where the head has
+    such, `frame_weights` `[B, T]`, each frame's share of the utterance, and `vectors`, {name: `[B, D]`}."""
+
+    logits: object
+    loss: object = None
+    terms: dict = field(default_factory=dict)
+    frame_weights: object = None
+    vectors: dict = field(default_factory=dict)
+
+
+@cache
+def heads():
+    """{name: Head} of every file here that is one."""
+    files = [file for file in sorted(Path(__file__).parent.glob("*.py")) if "HEAD" in registry.assigned(file)]
+    return {head.name: head for head in map(_described, files)}
+
+
+def described(name):
+    """The `Head` called `name`. Raises UserError."""
+    return registry.chosen(name, heads(), "There is no head")
+
+
+def check_options(name, options):
+    """UserError where `options` has one that the head `name` does not take, or that is not of its type."""
+    registry.check(options, described(name).options, f"Head {name}")
+
+
+def head_class(name):
+    """The class of the head `name`."""
+    return importlib.import_module(described(name).module).HEAD
+
+
+def _described(file):
+    needs = registry.constants(file, ["NEEDS"]).get("NEEDS", ())
+    return Head(file.stem.replace("_", "-"), needs, registry.keywords(file, registry.assigned(file)["HEAD"]))

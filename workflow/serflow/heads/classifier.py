@@ -1,0 +1,117 @@
+"""An encoder under a head: what is fine-tuned, saved, and asked for predictions."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from serflow.heads import head_class
+from serflow.models import CLASSIFIER, encoder_class
+
+
+class EmotionClassifierConfig(PreTrainedConfig):
+    """`encoder`: the encoder's own config as a dict; `head`: its name, with its `options`; `layers`: which frames it
+    gets, `last`, `weighted` (a learned weighted sum over all layers) or the number of a hidden state; `frozen`:
+    `nothing`, `front-end` or `encoder`."""
+
+    model_type = CLASSIFIER
+
+    encoder: dict | None = None
+    head: str = "pooled"
+    options: dict | None = None
+    layers: str | int = "last"
+    frozen: str = "nothing"
+    keys_to_ignore_at_inference = ["lengths", "frame_weights", "terms", "vectors"]
+
+
+@dataclass
+class EmotionOutput(ModelOutput):
+    """As `serflow.heads.HeadOutput`; `lengths` `[B]`: frames that the head got of each utterance."""
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    lengths: torch.Tensor | None = None
+    frame_weights: torch.Tensor | None = None
+    terms: dict | None = None
+    vectors: dict | None = None
+
+
+class EmotionClassifier(PreTrainedModel):
+    """An encoder under one of `serflow.heads`."""
+
+    config_class = EmotionClassifierConfig
+    main_input_name = "input_values"
+
+    def __init__(self, config, encoder=None):
+        super().__init__(config)
+        self.encoder = encoder if encoder is not None else _build(config.encoder)
+        self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
+        self.layer_weights.requires_grad_(config.layers == "weighted")
+        classes = [config.id2label[number] for number in range(config.num_labels)]
+        self.head = head_class(config.head)(self.encoder.config.hidden_size, classes, **(config.options or {}))
+        self._freeze()
+        self.post_init()
+
+    @classmethod
+    def around(cls, encoder, classes, settings, seed):
+        """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen` that are not
+        as usual."""
+        torch.manual_seed(seed)
+        named = {
+            "id2label": dict(enumerate(classes)),
+            "label2id": {name: i for i, name in enumerate(classes)},
+        }
+        chosen = {key: settings[key] for key in ("head", "options", "layers", "frozen") if key in settings}
+        return cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
+
+    def _init_weights(self, module):
+        """Encoder and head have theirs."""
+
+    def _freeze(self):
+        if self.config.frozen == "encoder":
+            self.encoder.requires_grad_(False)
+        elif self.config.frozen == "front-end" and hasattr(self.encoder, "feature_extractor"):
+            self.encoder.feature_extractor.requires_grad_(False)
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.config.frozen == "encoder":
+            self.encoder.eval()  # a frozen encoder has no dropout either
+        return self
+
+    def forward(self, input_values, lengths, labels=None, columns=None):
+        """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `labels` `[B]` -> `EmotionOutput`.
+
+        `columns`: what the head needs beside, by name; those that are inputs themselves, a dict of `input_values` and
+        `lengths`, are encoded as well, and reach the head as (frames, valid).
+        """
+        encoded = {
+            name: self._frames(**column) if isinstance(column, dict) else column
+            for name, column in (columns or {}).items()
+        }
+        frames, valid = self._frames(input_values, lengths)
+        output = self.head(frames, valid, labels, **encoded)
+        return EmotionOutput(
+            output.loss, output.logits, valid.sum(1), output.frame_weights, output.terms, output.vectors
+        )
+
+    def _frames(self, input_values, lengths):
+        """`[B, T, D]` of the chosen layers, and which are valid, bool `[B, T]`."""
+        layers = self.config.layers
+        frames = self.encoder(input_values, lengths, last_layer=layers if isinstance(layers, int) else None)
+        hidden = frames.hidden_states[-1]
+        if layers == "weighted":
+            shares = self.layer_weights.softmax(0)
+            hidden = sum(share * states for share, states in zip(shares, frames.hidden_states, strict=True))
+        return hidden, torch.arange(hidden.shape[1], device=hidden.device) < frames.lengths[:, None]
+
+
+def _build(config):
+    encoder = encoder_class(config["model_type"])
+    return encoder(encoder.config_class.from_dict(config))
+
+
+AutoConfig.register(EmotionClassifierConfig.model_type, EmotionClassifierConfig)
+AutoModel.register(EmotionClassifierConfig, EmotionClassifier)

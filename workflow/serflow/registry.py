@@ -1,0 +1,112 @@
+"""Files that are found by their names, and what they say of themselves: read from their text, so that planning knows
+models and heads without importing torch."""
+
+import ast
+import difflib
+import json
+from dataclasses import dataclass
+from functools import cache
+
+from jsonschema import Draft202012Validator
+
+from serflow.errors import UserError
+
+TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "tuple": "array", "list": "array"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """`default`, and the JSON `schema` of what may stand in its place."""
+
+    default: object
+    schema: dict
+
+    def told(self):
+        """In words, what may stand there."""
+        kinds = self.schema.get("anyOf", [self.schema])
+        return "it is " + " or ".join(
+            ", ".join(map(str, kind["enum"])) if "enum" in kind else f"of type {kind['type']}" for kind in kinds
+        )
+
+
+def chosen(name, known, what):
+    """`known[name]`; UserError with the hint of a close name, as in "`what` '<name>': did you mean ...?"."""
+    if name in known:
+        return known[name]
+    raise UserError(f"{what} '{name}': {hint(name, known)}")
+
+
+def hint(name, known):
+    """What may have been meant by `name`."""
+    close = difflib.get_close_matches(str(name), map(str, known), n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(map(str, known)) or 'none'}."
+
+
+def constants(file, names):
+    """{name: value} of the literals that a file assigns to `names`, one by one or as a tuple."""
+    found = {}
+    for targets, value in _assignments(file):
+        if set(targets) & set(names):
+            values = ast.literal_eval(value)
+            found |= dict(zip(targets, values if len(targets) > 1 else [values], strict=True))
+    return found
+
+
+def assigned(file):
+    """{name: name of what is assigned to it} of a file's aliases, as in `ENCODER = NpcModel`."""
+    found = {}
+    for targets, value in _assignments(file):
+        values = value.elts if isinstance(value, ast.Tuple) else [value]
+        if len(values) == len(targets):
+            found |= {name: one.id for name, one in zip(targets, values, strict=True) if isinstance(one, ast.Name)}
+    return found
+
+
+def fields(file, ending):
+    """{name: Option} of the annotated literals in the classes whose name ends so."""
+    classes = [node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name.endswith(ending)]
+    lines = [line for node in classes for line in node.body if isinstance(line, ast.AnnAssign)]
+    return {line.target.id: Option(ast.literal_eval(line.value), _schema(line.annotation)) for line in lines}
+
+
+def keywords(file, name):
+    """{name: Option} of the keyword-only arguments of `__init__` of the class `name`."""
+    (owner,) = (node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name == name)
+    made = next(node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    pairs = zip(made.args.kwonlyargs, made.args.kw_defaults, strict=True)
+    return {one.arg: Option(ast.literal_eval(default), _schema(one.annotation)) for one, default in pairs}
+
+
+def check(values, options, whose):
+    """UserError, naming `whose` they are, where one of `values` is no option, or not of its type."""
+    for name, value in values.items():
+        option = chosen(name, options, f"{whose} has no option")
+        error = next(Draft202012Validator(option.schema).iter_errors(value), None)
+        if error is not None:
+            raise UserError(f"{whose} cannot have {name} {json.dumps(value)}: {option.told()}.")
+
+
+def _schema(annotation):
+    """The JSON schema of a type annotation."""
+    if isinstance(annotation, ast.BinOp):
+        return {"anyOf": [_schema(annotation.left), _schema(annotation.right)]}
+    if isinstance(annotation, ast.Subscript):  # Literal[...]
+        values = ast.literal_eval(annotation.slice)
+        return {"enum": list(values) if isinstance(values, tuple) else [values]}
+    return {"type": TYPES[annotation.id] if isinstance(annotation, ast.Name) else "null"}
+
+
+def _assignments(file):
+    for node in _tree(file).body:
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+            elements = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield [element.id for element in elements if isinstance(element, ast.Name)], node.value
+
+
+@cache
+def _tree(file):
+    try:
+        return ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise UserError(f"{file} has a syntax error in line {error.lineno}: mend it.") from error
