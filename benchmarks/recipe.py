@@ -21,8 +21,8 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 BASE = {
-    "encoder": "scratch:mel-small", "frozen": "nothing", "standardise": True, "pooling": "mean+std", "layers": "last",
-    "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "training",
+    "encoder": "mel-hubert small", "frozen": "nothing", "standardise": True, "pooling": "mean+std", "layers": "last",
+    "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "utterance",
     "dropout": 0.0, "smoothing": 0.0, "masked": 0.0,
 }  # fmt: skip
 CHANGES = [
@@ -44,12 +44,12 @@ CHANGES = [
     {"dropout": 0.3},
     {"smoothing": 0.1},
     {"masked": 0.2},
-    {"normalisation": "utterance"},
+    {"normalisation": "training"},
     {"normalisation": "speaker"},
-    {"encoder": "scratch:mel-tiny"},
+    {"encoder": "mel-hubert tiny"},
     *(
         {"encoder": encoder, "frozen": "encoder", "learning_rate": rate, "layers": layers, "steps": 100}
-        for encoder, rates in (("scratch:mockingjay-small", (0.001, 0.005)), ("scratch:npc-small", (0.001, 0.005)))
+        for encoder, rates in (("mockingjay small", (0.001, 0.005)), ("npc small", (0.001, 0.005)))
         for rate, layers in product(rates, ("weighted", 1, "last"))
     ),
 ]
@@ -65,15 +65,15 @@ def unweighted_accuracy(results, change, fold, seed):
     from serflow.evaluation import metrics
     from serflow.folds import labelled_parts
     from serflow.frames import FrameStore
+    from serflow.heads.classifier import EmotionClassifier
     from serflow.inference import batch_seconds, predict
-    from serflow.models import family, load_encoder
-    from serflow.models.classifier import EmotionClassifier
+    from serflow.models import build, described
     from serflow.normalisation import shared_moments
     from serflow.training import train
 
     class Smoothed(EmotionClassifier):
-        def forward(self, input_values, lengths, labels=None):
-            output = super().forward(input_values, lengths, labels)
+        def forward(self, input_values, lengths, labels=None, columns=None):
+            output = super().forward(input_values, lengths, labels, columns)
             if labels is not None:
                 logits = output.logits.float()
                 output.loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe["smoothing"])
@@ -102,10 +102,12 @@ def unweighted_accuracy(results, change, fold, seed):
     utterances = pd.read_parquet(results / "corpus/utterances.parquet")
     folds = pd.read_parquet(results / "corpus/folds.parquet")
     parts, classes = labelled_parts(utterances, folds, fold, "validation")
-    kind, encoder = family(recipe["encoder"]), load_encoder(recipe["encoder"], seed)
-    model = Smoothed.around(encoder, classes, recipe, seed)
+    name, size = recipe["encoder"].split()
+    head = {"options": {key: recipe[key] for key in ("pooling", "standardise")}}
+    kind, encoder = described(name), build(name, {"size": size}, seed)
+    model = Smoothed.around(encoder, classes, recipe | head, seed)
     if recipe["dropout"]:
-        model.standardise = nn.Sequential(model.standardise, nn.Dropout(recipe["dropout"]))
+        model.head.standardise = nn.Sequential(model.head.standardise, nn.Dropout(recipe["dropout"]))
     store = FrameStore(results / f"features/{kind.reads}.arrow")
     shared = shared_moments(recipe["normalisation"], store, utterances, parts["train"][0])
     inputs = Inputs(store, kind.stack, shared)

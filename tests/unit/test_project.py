@@ -87,7 +87,7 @@ def test_defaults_reach_every_entry():
     complete = config.complete(yaml.safe_load((PROJECT / "config/config.yaml").read_text()))
     assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
     assert complete["systems"]["hubert-mean"]["head"] == "pooled"
-    new = {"model": "mel-hubert", "from": None, "options": {"size": "small"}, "normalisation": "training"}
+    new = {"model": "mel-hubert", "from": None, "options": {"size": "small"}, "normalisation": "utterance"}
     assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"] == new
     known = {"model": "hubert", "from": "lab/hubert", "options": None}
     complete = config.complete({"corpus": {"adapter": "demo"}, "encoders": {"hubert": known}})
@@ -164,7 +164,7 @@ def test_a_speaker_s_statistics_are_marked_as_transductive():
 def test_a_table_says_how_its_rows_were_made():
     rows = ["majority", "egemaps-svm", "hubert-scratch", "hubert-frame-labels", "hubert-frame-labels-attention"]
     networks, heads, trained, pretrained, C = recipe_sentences(demo(), rows)
-    assert networks == "Networks: mel-hubert (size small), input normalised over the training speakers."
+    assert networks == "Networks: mel-hubert (size small), input normalised over the utterance."
     assert heads == (
         "Heads: pooled (pooling mean+std, standardise) of the last layer; HuBERT + frame labels + attention (FLEA): "
         "pooled (pooling attention+std, standardise) of the last layer."

@@ -187,8 +187,6 @@ def _check_encoders(config):
             raise UserError(f"{where}.options: a checkpoint has its own; remove them.")
         with _telling(where):
             check_options(model_of(entry), entry["options"])
-        # A checkpoint goes on with what it was made with; over an utterance the mean spectrum is lost.
-        entry["normalisation"] = entry["normalisation"] or ("training" if entry["from"] is None else "utterance")
     for name, system in config["systems"].items():
         if system["method"] not in CLASSICAL:
             with _telling(f"config: systems.{name}"):
