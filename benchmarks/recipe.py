@@ -66,17 +66,18 @@ def unweighted_accuracy(results, change, fold, seed):
     from serflow.folds import labelled_parts
     from serflow.frames import FrameStore
     from serflow.heads.classifier import EmotionClassifier
-    from serflow.inference import batch_seconds, predict
+    from serflow.inference import predict
     from serflow.models import build, described
     from serflow.normalisation import shared_moments
+    from serflow.padding import batch_seconds
     from serflow.training import train
 
     class Smoothed(EmotionClassifier):
-        def forward(self, input_values, lengths, labels=None, columns=None):
-            output = super().forward(input_values, lengths, labels, columns)
-            if labels is not None:
+        def forward(self, input_values, lengths, emotions=None, columns=None):
+            output = super().forward(input_values, lengths, emotions, columns)
+            if emotions is not None:
                 logits = output.logits.float()
-                output.loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe["smoothing"])
+                output.loss = nn.functional.cross_entropy(logits, emotions, label_smoothing=recipe["smoothing"])
             return output
 
     class Masked(LabelledBatches):
@@ -109,12 +110,13 @@ def unweighted_accuracy(results, change, fold, seed):
     if recipe["dropout"]:
         model.head.standardise = nn.Sequential(model.head.standardise, nn.Dropout(recipe["dropout"]))
     store = FrameStore(results / f"features/{kind.reads}.arrow")
-    shared = shared_moments(recipe["normalisation"], store, utterances, parts["train"][0])
+    shared = shared_moments(recipe["normalisation"], store, utterances, parts["train"].utterance)
     inputs = Inputs(store, kind.stack, shared)
-    train(model, Masked(inputs, *parts["train"], schedule, seed), Path(folder) / "checkpoints", schedule, seed, {})
-    names, labels = parts["validation"]
-    probabilities, _ = predict(model, inputs, names, batch_seconds())
-    counts = metrics.confusion(labels, probabilities.argmax(1), range(len(classes)))
+    batches = Masked(inputs, parts["train"], classes, schedule, seed)
+    train(model, batches, Path(folder) / "checkpoints", schedule, seed, {})
+    probabilities, _ = predict(model, inputs, parts["validation"].utterance, batch_seconds())
+    right = parts["validation"].emotion.map(classes.index)
+    counts = metrics.confusion(right, probabilities.argmax(1), range(len(classes)))
     return metrics.unweighted_accuracy(counts), time.process_time() - began
 
 

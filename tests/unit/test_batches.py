@@ -42,19 +42,19 @@ def units(request, tmp_path_factory):
 
 
 def unit_batches(inputs, units, seed):
-    return PretrainingBatches(inputs, {"labels": units}, NAMES, {"schedule": SCHEDULE}, masked_units, seed)
+    return PretrainingBatches(inputs, {"units": units}, NAMES, {"schedule": SCHEDULE}, masked_units, seed)
 
 
 def test_labels_stay_with_their_frames_through_cropping(inputs, units):
     batches = unit_batches(inputs, units, seed=0)
     for batch in (batches[step] for step in range(len(batches))):
-        tokens = batch["labels"].shape[1]
-        assert batch["mask"].shape == batch["labels"].shape
+        tokens = batch["units"].shape[1]
+        assert batch["mask"].shape == batch["units"].shape
         inputs_needed = 320 * tokens + 80 if inputs.is_audio else 2 * tokens
         assert batch["input_values"].shape[1] == inputs_needed
-        for row, labels in zip(batch["input_values"], batch["labels"], strict=True):
-            assert torch.equal(labels, torch.arange(tokens) + labels[0])
-            places = [place(inputs, number, row, int(labels[0])) for number in range(len(NAMES))]
+        for row, own in zip(batch["input_values"], batch["units"], strict=True):
+            assert torch.equal(own, torch.arange(tokens) + own[0])
+            places = [place(inputs, number, row, int(own[0])) for number in range(len(NAMES))]
             assert sum(places) == 1  # the audio from that token on, of exactly one utterance
 
 
@@ -68,7 +68,7 @@ def test_a_batch_depends_on_seed_and_number_alone(inputs, units):
     second[0], second[7]
     assert all(torch.equal(first[5][key], second[5][key]) for key in first[5])
     other = unit_batches(inputs, units, seed=4)
-    assert any(not torch.equal(first[i]["labels"], other[i]["labels"]) for i in range(5))
+    assert any(not torch.equal(first[i]["units"], other[i]["units"]) for i in range(5))
 
 
 def test_an_epoch_hears_every_utterance_once_within_the_budget(inputs, units):
@@ -86,7 +86,7 @@ def test_whole_utterances_come_once_with_their_labels_whatever_the_order(order):
     seen = []
     for number in range(len(batches)):
         batch = batches[number]
-        for length, label in zip(batch["lengths"].tolist(), batch["labels"].tolist(), strict=True):
+        for length, label in zip(batch["lengths"].tolist(), batch["emotions"].tolist(), strict=True):
             assert SAMPLES[label] == length
             seen.append(label)
     assert sorted(seen) == list(range(len(NAMES)))
@@ -110,14 +110,15 @@ class FakeStore:
 
 
 def test_classes_are_drawn_equally_often(inputs):
-    labels = np.array([0, 0, 0, 0, 1])
-    batches = LabelledBatches(inputs, NAMES, labels, {**SCHEDULE, "steps": 100}, seed=0)
-    drawn = torch.cat([batches[step]["labels"] for step in range(100)])
+    rows = pd.DataFrame({"utterance": NAMES, "emotion": list("aaaab")})
+    batches = LabelledBatches(inputs, rows, ["a", "b"], {**SCHEDULE, "steps": 100}, seed=0)
+    drawn = torch.cat([batches[step]["emotions"] for step in range(100)])
     assert 0.4 < drawn.float().mean() < 0.6
 
 
 def test_crops_are_at_most_as_long_as_asked(inputs):
-    batches = LabelledBatches(inputs, NAMES, np.zeros(5, int), {**SCHEDULE, "crop_seconds": 0.7}, seed=0)
+    rows = pd.DataFrame({"utterance": NAMES, "emotion": "a"})
+    batches = LabelledBatches(inputs, rows, ["a"], {**SCHEDULE, "crop_seconds": 0.7}, seed=0)
     for step in range(6):
         lengths = batches[step]["lengths"]
         tokens = (lengths - inputs.overhang) // inputs.step

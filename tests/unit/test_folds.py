@@ -229,9 +229,9 @@ def test_a_pool_hears_what_it_may():
         assert heard_by(folds, pool, "last") == [sorted(utterances.utterance), []]
 
 
-def test_labelled_parts_number_the_classes_in_alphabetical_order():
+def test_labelled_parts_are_whole_rows_and_classes_stand_in_alphabetical_order():
     utterances = corpus([(f"s{number}", "male") for number in range(4)])
     parts, classes = labelled_parts(utterances, split(utterances, count=4), 0, "last")
     assert classes == ["anger", "neutral"]
-    names, numbers = parts["train"]
-    assert [classes[number] for number in numbers] == utterances.set_index("utterance").emotion[names].tolist()
+    own = utterances[utterances.utterance.isin(parts["train"].utterance)].sort_values("utterance", ignore_index=True)
+    pd.testing.assert_frame_equal(parts["train"], own)

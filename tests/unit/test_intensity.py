@@ -12,13 +12,15 @@ from sklearn.metrics import roc_auc_score
 
 from serflow import intensity
 from serflow.audio import from_int16
+from serflow.batches import MixedBatches, StrengthBatches
 from serflow.errors import UserError
-from serflow.features import fbank
+from serflow.features import SPECTROGRAM_HOP as HOP
+from serflow.features import fbank, spectrogram
 from serflow.frames import FrameStore, writing_frames
-from serflow.intensity.batches import MixedBatches, StrengthBatches, pad
 from serflow.intensity.ranking import fit, solve
-from serflow.intensity.spectrogram import HOP, spectrogram
 from serflow.lineage import LOUDNESS
+from serflow.models import build, models
+from serflow.padding import padded as pad
 
 CLASSES = ["anger", "neutral", "sadness"]
 SCHEDULE = {"steps": 3, "batch_size": 4, "crop_seconds": 0.3}
@@ -26,7 +28,8 @@ SAMPLES = [400, 6000, 8192, 16000, 12345, 9001]
 NAMES = [f"u{number}" for number in range(len(SAMPLES))]
 SHALLOW = {"over_time": 0, "frame_weight": 1.0, "spectrum": 27, "channels": (8, 16), "hidden": 32}
 EXACT = {"atol": 1e-5, "rtol": 1e-5}
-SPEAKERS, EMOTIONS = list("aabbab"), np.array([1, 0, 1, 2, 2, 0])
+ROWS = pd.DataFrame({"utterance": NAMES, "speaker": list("aabbab"), "strength": np.arange(6) / 10})
+ROWS["emotion"] = ["neutral", "anger", "neutral", "sadness", "sadness", "anger"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def audio(tmp_path_factory):
 @pytest.fixture(scope="module", params=["strengthnet", "strengthnet with LSTMs", "rank-model"])
 def model(request):
     method = request.param.split()[0]
-    made = intensity.network(method).sized(f"{method}-small", CLASSES, seed=0)
+    made = build(method, {"size": "small"}, 0, CLASSES)
     if "LSTM" in request.param:  # as in the paper's, which is too large to try
         made = type(made)(type(made.config)(**made.config.to_dict() | SHALLOW))
     return made.eval()
@@ -109,7 +112,7 @@ def test_without_both_neutral_and_emotional_speech_one_sentence_says_what_to_do(
 
 def test_without_a_speaker_who_has_both_nothing_can_be_mixed(audio):
     with pytest.raises(UserError, match="one speaker.*intensity.corpus"):
-        MixedBatches(audio, NAMES, ["c" if e == 1 else "d" for e in EMOTIONS], EMOTIONS, 1, SCHEDULE, 0)
+        MixedBatches(audio, ROWS.assign(speaker=ROWS.emotion), CLASSES, SCHEDULE, 0)
 
 
 def test_a_network_that_was_fitted_on_recordings_of_this_corpus_is_refused():
@@ -170,7 +173,8 @@ def test_a_frame_score_is_a_matter_of_the_frames_around_it(model):
 def test_losses_are_those_of_the_papers(model, audio):
     batch = pad([spectrogram(from_int16(audio[name])) for name in NAMES[:4]])
     labels, emotions = torch.tensor([0.1, 0.9, 0.4, 0.6]), torch.tensor([0, 2, 0, 2])
-    found = model(**batch, labels=labels, emotions=emotions)
+    found = model(**batch, **{model.target: labels}, emotions=emotions)
+    torch.testing.assert_close(sum(found.terms.values()), found.loss)
     entropy = -found.logits.log_softmax(1)
     means = torch.stack([s[:n].mean() for s, n in zip(found.frame_scores, batch["lengths"], strict=True)])
     if model.config.model_type == "serflow_strengthnet":
@@ -189,19 +193,19 @@ def test_losses_are_those_of_the_papers(model, audio):
 
 def test_batches_depend_on_seed_and_number_alone_and_mix_one_speaker(audio):
     def made(seed):
-        strengths = np.arange(6) / 10
-        yield StrengthBatches(audio, NAMES, strengths, EMOTIONS, 1, SCHEDULE, seed)
-        yield MixedBatches(audio, NAMES, SPEAKERS, EMOTIONS, 1, SCHEDULE, seed)
+        yield StrengthBatches(audio, ROWS, CLASSES, SCHEDULE, seed)
+        yield MixedBatches(audio, ROWS, CLASSES, SCHEDULE, seed)
 
     for first, second, other in zip(made(3), made(3), made(4), strict=True):
         second[0]
         assert all(torch.equal(first[2][key], second[2][key]) for key in first[2])
-        assert not torch.equal(first[2]["labels"], other[2]["labels"])
+        assert not torch.equal(first[2]["input_values"], other[2]["input_values"])
     batches = list(made(0))
-    assert set(batches[0][0]) == set(batches[1][0]) == {"input_values", "lengths", "labels", "emotions"}
-    assert not (batches[1][0]["emotions"] == 1).any() and len(batches[1][0]["labels"]) == 8
+    for own, target in zip(batches, ("strengths", "shares"), strict=True):
+        assert set(own[0]) == {"input_values", "lengths", target, "emotions"}
+    assert not (batches[1][0]["emotions"] == 1).any() and len(batches[1][0]["shares"]) == 8
     many = SCHEDULE | {"steps": 1, "batch_size": 600}
-    drawn = StrengthBatches(audio, NAMES, np.arange(6) / 10, EMOTIONS, 1, many, 0)[0]["emotions"].bincount() / 600
+    drawn = StrengthBatches(audio, ROWS, CLASSES, many, 0)[0]["emotions"].bincount() / 600
     np.testing.assert_allclose(drawn, 1 / 3, atol=0.07)
 
 
@@ -210,11 +214,10 @@ def test_a_mixture_goes_from_neutral_to_emotional(tmp_path):
         writer.append("quiet", np.random.default_rng(0).normal(0, 30, 9000))
         writer.append("loud", np.random.default_rng(1).normal(0, 3000, 9000))
     schedule = SCHEDULE | {"batch_size": 16, "crop_seconds": 9}
-    batch = MixedBatches(FrameStore(tmp_path / "audio.arrow"), ["quiet", "loud"], ["a", "a"], [1, 0], 1, schedule, 0)[
-        0
-    ]
+    rows = pd.DataFrame({"utterance": ["quiet", "loud"], "speaker": "a", "emotion": ["neutral", "anger"]})
+    batch = MixedBatches(FrameStore(tmp_path / "audio.arrow"), rows, ["anger", "neutral"], schedule, 0)[0]
     level = batch["input_values"].mean((1, 2))
-    assert torch.equal(level.argsort(), batch["labels"].argsort())
+    assert torch.equal(level.argsort(), batch["shares"].argsort())
 
 
 def test_a_network_learns_which_frames_are_emotional_and_comes_back_from_its_folder(tmp_path):
@@ -225,8 +228,11 @@ def test_a_network_learns_which_frames_are_emotional_and_comes_back_from_its_fol
             writer.append(f"u{number}", rng.normal(0, loud))
     audio = FrameStore(tmp_path / "audio.arrow")
     schedule = SCHEDULE | {"crop_seconds": 1}
-    batches = StrengthBatches(audio, audio.utterances, [0, 0.8] * 6, [0, 1] * 6, 0, schedule, 0)
-    model = intensity.network("strengthnet").sized("strengthnet-small", ["neutral", "anger"], seed=0)
+    rows = pd.DataFrame(
+        {"utterance": audio.utterances, "emotion": ["neutral", "anger"] * 6, "strength": [0, 0.8] * 6}
+    )
+    batches = StrengthBatches(audio, rows, ["neutral", "anger"], schedule, 0)
+    model = build("strengthnet", {"size": "small"}, 0, ["neutral", "anger"])
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for step in range(40):
         optimiser.zero_grad()
@@ -245,9 +251,9 @@ def test_a_network_learns_which_frames_are_emotional_and_comes_back_from_its_fol
         intensity.load("rank-model", tmp_path / "model")
 
 
-@pytest.mark.parametrize("method", [*intensity.NETWORKS, *LOUDNESS])
+@pytest.mark.parametrize("method", [*models("network"), *LOUDNESS])
 def test_scores_have_a_frame_for_each_of_fbank(method, audio):
-    known = None if method in LOUDNESS else intensity.network(method).sized(f"{method}-small", CLASSES, seed=0)
+    known = None if method in LOUDNESS else build(method, {"size": "small"}, 0, CLASSES)
     for name, curve in intensity.score(method, known, audio, NAMES, seconds=1):
         samples = from_int16(audio[name])
         assert len(curve) == len(fbank(samples)) and curve.dtype == np.float32

@@ -46,7 +46,7 @@ def stores(tmp_path_factory):
 
 def unit_batches(stores, inputs, schedule, **options):
     return PretrainingBatches(
-        inputs, {"labels": stores["labels"]}, NAMES, {"schedule": schedule}, masked_units, **options
+        inputs, {"units": stores["labels"]}, NAMES, {"schedule": schedule}, masked_units, **options
     )
 
 
@@ -66,8 +66,8 @@ def test_a_frozen_front_end_stays_and_costs_no_penalty(stores, tmp_path):
     batches = unit_batches(stores, Inputs(stores["audio"]), {**SCHEDULE, "steps": 2}, seed=0)
     output = model.eval()(**batches[0])
     logits = model.scores(model.hubert(batches[0]["input_values"], mask=batches[0]["mask"]).hidden_states[-1])
-    mask, labels = batches[0]["mask"], batches[0]["labels"]
-    torch.testing.assert_close(output.loss, torch.nn.functional.cross_entropy(logits[mask], labels[mask]))
+    mask, units = batches[0]["mask"], batches[0]["units"]
+    torch.testing.assert_close(output.loss, torch.nn.functional.cross_entropy(logits[mask], units[mask]))
     train(model, batches, tmp_path, SCHEDULE, 0, {})
     after = model.hubert.feature_extractor.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

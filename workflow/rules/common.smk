@@ -10,6 +10,7 @@ from serflow.corpora import adapters, published
 from serflow.errors import UserError
 from serflow.features import WIDTHS
 from serflow.heads import described as head_called
+from serflow.models import described as model_called
 from serflow.models import model_of as encoder_model
 from serflow.provenance import code_digest, listing_digest
 from serflow.utterance_features import READS as UTTERANCE_FEATURES

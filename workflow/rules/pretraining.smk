@@ -8,7 +8,7 @@ rule pretrain:
     input:
         start=pretraining_start,
         inputs=pretraining_inputs,
-        labels=pretraining_labels,
+        units=pretraining_units,
         intensity=pretraining_intensity,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,

@@ -35,7 +35,7 @@ rule finetune:
     output:
         model=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/model.safetensors",
         description=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/config.json",
-        history=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/history.csv",
+        history=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/history.csv",
         predictions=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/predictions.parquet",
         validation=validation_predictions(),
     log:

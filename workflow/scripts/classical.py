@@ -9,17 +9,16 @@ from serflow.folds import labelled_parts
 from serflow.predictions import predictions_frame
 
 with job(snakemake) as made:
-    utterances = pd.read_parquet(snakemake.input.utterances)
+    utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     features = pd.read_parquet(snakemake.input.features) if snakemake.input.features else utterances[["utterance"]]
     features = features.set_index("utterance")
-    parts, classes = labelled_parts(
-        utterances, pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold), "last"
+    told = {"system": snakemake.wildcards.system}
+    told |= {name: int(snakemake.wildcards[name]) for name in ("fold", "seed")}
+    # Validation speakers are heard too: nothing is chosen on them.
+    parts, classes = labelled_parts(utterances, folds, told["fold"], "last")
+    method, heard = CLASSICAL[snakemake.params.settings["method"]], parts["train"].emotion.map(classes.index)
+    train, test = (features.loc[parts[part].utterance].to_numpy() for part in ("train", "test"))
+    probabilities = method.fit(train, heard.to_numpy(), test, len(classes), method.C)
+    write_parquet(
+        snakemake.output.predictions, predictions_frame(parts["test"], probabilities, classes, **told), made
     )
-    tested, labels = parts["test"]
-    heard, targets = parts["train"]  # with the validation speakers, on whom nothing is chosen
-    method = CLASSICAL[snakemake.params.settings["method"]]
-    train, test = (features.loc[names].to_numpy() for names in (heard, tested))
-    probabilities = method.fit(train, targets, test, len(classes), method.C)
-    speakers = utterances.set_index("utterance").speaker
-    frame = predictions_frame(tested, speakers, labels, probabilities, classes)
-    write_parquet(snakemake.output.predictions, frame, made)

@@ -6,9 +6,10 @@ from job import job
 from serflow.batches import Inputs
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
-from serflow.inference import batch_seconds, embed
+from serflow.inference import embed
 from serflow.models import encoder_at, model_of
 from serflow.normalisation import shared_moments
+from serflow.padding import batch_seconds
 
 with job(snakemake) as made:
     settings = snakemake.params.settings

@@ -6,6 +6,7 @@ from job import job
 from serflow.artifacts import replacing
 from serflow.evaluation import figures
 from serflow.evaluation.metrics import confusion
+from serflow.evaluation.probes import projected, vector_names
 from serflow.evaluation.results import read_histories, read_predictions
 
 with job(snakemake) as made:
@@ -17,6 +18,10 @@ with job(snakemake) as made:
             title = snakemake.params.titles[system]
             counts = confusion(predictions.label, predictions.prediction, classes)
             drawn = {"confusion": figures.confusion_matrix(counts, classes, title)}
+            named = {name: projected(predictions, name) for name in vector_names(predictions)}
+            if named:
+                places, rows = ({name: pair[end] for name, pair in named.items()} for end in (0, 1))
+                drawn["vectors"] = figures.vector_map(places, rows, title)
             if system in histories:
                 drawn["training"] = figures.training_curves(histories[system], title)
             for kind, figure in drawn.items():

@@ -5,50 +5,44 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import replacing, write_json, write_parquet, write_text
+from serflow.artifacts import write_parquet
 from serflow.batches import Inputs, LabelledBatches, WholeUtterances
 from serflow.folds import labelled_parts
 from serflow.frames import FrameStore
+from serflow.heads import described
 from serflow.heads.classifier import EmotionClassifier
-from serflow.inference import batch_seconds, predict
+from serflow.inference import predict
 from serflow.models import encoder_at, model_of
 from serflow.normalisation import shared_moments
+from serflow.padding import batch_seconds
 from serflow.predictions import predictions_frame
-from serflow.training import forget_checkpoints, train, unweighted_accuracy
+from serflow.training import fit, forget_checkpoints, unweighted_accuracy
 
 with job(snakemake) as made:
-    settings, seed = snakemake.params.settings, int(snakemake.wildcards.seed)
+    settings, folder = snakemake.params.settings, Path(snakemake.output.model).parent
+    fold, seed = int(snakemake.wildcards.fold), int(snakemake.wildcards.seed)
+    told = {"system": snakemake.wildcards.system, "fold": fold, "seed": seed}
     start = settings["start"] or {"from": str(Path(snakemake.input.encoder[0]).parent)}
     if settings["frozen"] == "front-end" and start["from"] is None:
         settings = {**settings, "frozen": "nothing"}  # a random front-end would handicap the control
-    utterances = pd.read_parquet(snakemake.input.utterances)
-    folds, fold = pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold)
+    utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     parts, classes = labelled_parts(utterances, folds, fold, settings["selection"])
+    train, watched = parts["train"], parts["validation"]  # nobody is watched where all are trained on
     model = EmotionClassifier.around(encoder_at(start, seed), classes, settings, seed)
     store = FrameStore(snakemake.input.inputs)
-    shared = shared_moments(settings["normalisation"], store, utterances, parts["train"][0])
+    shared = shared_moments(settings["normalisation"], store, utterances, train.utterance)
     inputs = Inputs(store, model_of(start).stack, shared)
-    batches = LabelledBatches(inputs, *parts["train"], settings["schedule"], seed)
-    watched, labels = parts["validation"]  # none where they are trained on
-    validation = WholeUtterances(inputs, watched, labels, batch_seconds()) if watched else None
-    folder = Path(snakemake.output.predictions).parent
-    checkpoints = folder / "checkpoints"
-    history = train(
-        model, batches, checkpoints, settings["schedule"], seed, made, validation, unweighted_accuracy,
-        settings["selection"],
+    needs = described(settings["head"]).needs(settings["options"])
+    batches = LabelledBatches(inputs, train, classes, settings["schedule"], seed, needs)
+    right = watched.emotion.map(classes.index)
+    validation = WholeUtterances(inputs, watched.utterance, right, batch_seconds()) if len(watched) else None
+    fit(
+        model, batches, folder, settings["schedule"], seed, made, told=told, validation=validation,
+        measure=unweighted_accuracy, selection=settings["selection"],
     )  # fmt: skip
-    frames, speakers = {}, utterances.set_index("utterance").speaker
-    for part in ("validation", "test") if watched else ("test",):
-        names, labels = parts[part]
-        probabilities, weights = predict(model, inputs, names, batch_seconds())
-        frames[part] = predictions_frame(names, speakers, labels, probabilities, classes)
-        if weights[0] is not None:
-            frames[part]["frame_weights"] = weights
-    with replacing(folder / "model") as temporary:
-        model.save_pretrained(temporary)
-        write_json(temporary / "made.json", made)
-    write_text(snakemake.output.history, history.to_csv(index=False))
-    if watched:
-        write_parquet(snakemake.output.validation, frames["validation"], made)
-    write_parquet(snakemake.output.predictions, frames["test"], made)
-    forget_checkpoints(checkpoints)
+    for part, path in {"validation": snakemake.output.validation, "test": snakemake.output.predictions}.items():
+        if path:
+            names = parts[part].utterance
+            probabilities, shown = predict(model, inputs, names, batch_seconds(), settings["probe"])
+            write_parquet(path, predictions_frame(parts[part], probabilities, classes, **told, **shown), made)
+    forget_checkpoints(folder)

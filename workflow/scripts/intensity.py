@@ -7,8 +7,8 @@ import pandas as pd
 from job import job
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
-from serflow.inference import batch_seconds
 from serflow.intensity import check_unheard, load, score
+from serflow.padding import batch_seconds
 from serflow.progress import track
 
 with job(snakemake) as made:

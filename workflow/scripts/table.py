@@ -8,6 +8,7 @@ import pandas as pd
 from job import job
 from serflow.artifacts import write_json, write_text
 from serflow.evaluation.intensity import intensity_notes
+from serflow.evaluation.probes import probe_notes
 from serflow.evaluation.results import read_predictions
 from serflow.evaluation.tables import build_table, masking_notes, scores_of_parts, to_latex, to_markdown, to_metrics
 from serflow.protocol import sentences
@@ -30,6 +31,7 @@ with job(snakemake) as made:
         maskings.setdefault(name, []).append(json.loads(path.read_text(encoding="utf-8")))
     card = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
     notes = [*sentences(card), *settings["recipe"], *masking_notes(maskings)]
+    notes += probe_notes(predictions, settings["titles"])
     if snakemake.input.intensity:
         notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
     write_text(snakemake.output.csv, table.to_csv(index=False))

@@ -3,9 +3,13 @@
 import numpy as np
 import torch
 
-from serflow.audio import RATE
+from serflow.audio import RATE, from_int16
+from serflow.errors import UserError
+from serflow.features import spectrogram
 from serflow.frames import batches_by_length
 from serflow.normalisation import moments
+from serflow.padding import padded
+from serflow.progress import say
 
 FEWEST_SAMPLES = 400  # what the convolutional front-end needs for its first token
 
@@ -38,14 +42,6 @@ class Inputs:
         mean, deviation = self.moments[name]
         return (values[first * self.step : last].astype(np.float32) - mean) / deviation
 
-    def pad(self, arrays):
-        """Stack `[N, ...]` arrays of different lengths -> `input_values` `[B, longest, ...]`, `lengths` `[B]`."""
-        lengths = torch.tensor([len(array) for array in arrays])
-        padded = np.zeros((len(arrays), int(lengths.max()), *arrays[0].shape[1:]), dtype=np.float32)
-        for row, array in zip(padded, arrays, strict=True):
-            row[: len(array)] = array
-        return {"input_values": torch.from_numpy(padded), "lengths": lengths}
-
 
 class PretrainingBatches(torch.utils.data.Dataset):
     """Batches for self-supervised pretraining: similar lengths, cropped at random to the shortest, never padded.
@@ -54,7 +50,7 @@ class PretrainingBatches(torch.utils.data.Dataset):
     """
 
     def __init__(self, inputs, streams, utterances, settings, objective, seed, steps=None):
-        """`streams`: frame stores `[T]` that go with the inputs, by name (`labels`, `intensity`); `objective`: see
+        """`streams`: frame stores `[T]` that go with the inputs, by name (`units`, `intensity`); `objective`: see
         serflow.objectives; `settings`: the pretraining's, whose `schedule` has `steps, batch_seconds,
         crop_seconds` and what the objective asks for; `steps` in place of the schedule's."""
         self.inputs, self.streams, self.seed = inputs, streams, seed
@@ -93,35 +89,189 @@ class PretrainingBatches(torch.utils.data.Dataset):
 class LabelledBatches(torch.utils.data.Dataset):
     """Batches for emotion training: classes equally often, random crops, padded. Item i depends on seed and i."""
 
-    def __init__(self, inputs, utterances, labels, schedule, seed):
-        """`labels` int `[utterances]`; `schedule`: dict with `steps, batch_size, crop_seconds`."""
-        self.inputs, self.labels, self.seed = inputs, np.asarray(labels), seed
+    def __init__(self, inputs, rows, classes, schedule, seed, needs=()):
+        """`rows`: frame with `utterance, emotion` and what the `needs`, names of COLUMNS, ask for; `classes`: sorted
+        names; `schedule`: dict with `steps, batch_size, crop_seconds`."""
+        self.inputs, self.seed = inputs, seed
         self.steps, self.size = schedule["steps"], schedule["batch_size"]
         self.crop = int(schedule["crop_seconds"] * inputs.tokens_per_second)
-        self.rows = inputs.store.rows(utterances)
+        self.rows = inputs.store.rows(rows["utterance"])
         self.tokens = inputs.tokens(self.rows)
-        self.of_class = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+        self.emotions = rows["emotion"].map(classes.index).to_numpy()
+        self.of_class = [np.flatnonzero(self.emotions == emotion) for emotion in np.unique(self.emotions)]
+        self.columns = {name: COLUMNS[name](rows, self) for name in needs}
 
     def __len__(self):
         return self.steps
 
     def __getitem__(self, step):
         rng = np.random.default_rng([self.seed, step])
-        batch = [rng.choice(self.of_class[rng.integers(len(self.of_class))]) for _ in range(self.size)]
+        batch = np.array([draw(rng, self.of_class) for _ in range(self.size)])
+        item = {**self.crops(rng, batch), "emotions": torch.from_numpy(self.emotions[batch])}
+        columns = {name: column(rng, batch) for name, column in self.columns.items()}
+        columns = {name: column for name, column in columns.items() if column is not None}
+        return item | {"columns": columns} if columns else item
+
+    def crops(self, rng, batch):
+        """Padded inputs of the utterances numbered in `batch`, cropped at random."""
         first = rng.integers(np.maximum(self.tokens[batch] - self.crop, 0) + 1)
         values = [
             self.inputs.read(row, start, min(self.crop, count))
             for row, start, count in zip(self.rows[batch], first, self.tokens[batch], strict=True)
         ]
-        return {**self.inputs.pad(values), "labels": torch.from_numpy(self.labels[batch])}
+        return padded(values)
+
+
+class StrengthBatches(torch.utils.data.Dataset):
+    """Spectrograms for StrengthNet: a third neutral, the emotions equally often, random crops, padded.
+
+    Neutral speech that comes more often than one class among many widened the scores in our trials.
+    """
+
+    def __init__(self, audio, rows, classes, schedule, seed):
+        """`audio`: frame store of int16; `rows`: frame with `utterance, emotion, strength`; the rest as
+        `LabelledBatches`."""
+        self.audio, self.rows, self.schedule, self.seed = audio, audio.rows(rows["utterance"]), schedule, seed
+        self.strengths = rows["strength"].to_numpy(np.float32)
+        self.emotions = rows["emotion"].map(classes.index).to_numpy()
+        neutral = classes.index("neutral")
+        self.neutral = [np.flatnonzero(self.emotions == neutral)]
+        others = np.setdiff1d(self.emotions, [neutral])
+        self.of_class = [np.flatnonzero(self.emotions == emotion) for emotion in others]
+
+    def __len__(self):
+        return self.schedule["steps"]
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng([self.seed, step])
+        calm = rng.random(self.schedule["batch_size"]) < 1 / 3
+        batch = [draw(rng, self.neutral if one else self.of_class) for one in calm]
+        crops = [crop(rng, self.audio[int(row)], self.schedule["crop_seconds"]) for row in self.rows[batch]]
+        return {
+            **padded([spectrogram(samples) for samples in crops]),
+            "strengths": torch.from_numpy(self.strengths[batch]),
+            "emotions": torch.from_numpy(self.emotions[batch]),
+        }
+
+
+class MixedBatches(torch.utils.data.Dataset):
+    """Spectrograms for the rank model: an emotional and a neutral crop of one speaker, mixed twice; emotions equally
+    often."""
+
+    def __init__(self, audio, rows, classes, schedule, seed):
+        """`rows`: frame with `utterance, emotion, speaker`; the rest as `StrengthBatches`. Raises UserError when no
+        speaker has both."""
+        self.audio, self.rows, self.schedule, self.seed = audio, audio.rows(rows["utterance"]), schedule, seed
+        self.emotions = rows["emotion"].map(classes.index).to_numpy()
+        self.neutral = NeutralPartners(rows)
+        paired = (rows["emotion"] != "neutral").to_numpy() & self.neutral.known
+        if not paired.any():
+            raise UserError(
+                "The rank model mixes neutral and emotional speech of one speaker and no speaker to fit on has both: "
+                "let intensity.corpus name a corpus that has such, or choose intensity.method energy."
+            )
+        emotional = np.unique(self.emotions[paired])
+        self.of_class = [np.flatnonzero(paired & (self.emotions == emotion)) for emotion in emotional]
+
+    def __len__(self):
+        return self.schedule["steps"]
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng([self.seed, step])
+        shares = rng.random((2, self.schedule["batch_size"], 1, 1), dtype=np.float32)
+        batch = [draw(rng, self.of_class) for _ in range(self.schedule["batch_size"])]
+        mixtures = [[], []]
+        for number, share in zip(batch, shares.transpose(1, 0, 2, 3), strict=True):
+            pair = self.rows[number], self.rows[self.neutral.of(rng, number)]
+            samples = [self.audio[int(row)] for row in pair]
+            seconds = min(self.schedule["crop_seconds"], *(len(one) / RATE for one in samples))
+            emotional, neutral = (spectrogram(crop(rng, one, seconds)) for one in samples)
+            for mixture, weight in zip(mixtures, torch.from_numpy(share), strict=True):
+                mixture.append(weight * emotional + (1 - weight) * neutral)
+        return {
+            **padded(mixtures[0] + mixtures[1]),
+            "shares": torch.from_numpy(shares.reshape(-1)),
+            "emotions": torch.from_numpy(np.tile(self.emotions[batch], 2)),
+        }
+
+
+INTENSITY_BATCHES = {"strengths": StrengthBatches, "mixtures": MixedBatches}  # by the OBJECTIVE of a network
+
+
+class NeutralPartners:
+    """For an utterance, a neutral one of the same speaker: never itself, and of another sentence where `texts` are to
+    differ."""
+
+    def __init__(self, rows, texts=False):
+        """`rows`: frame with `emotion, speaker` and, for `texts`, `text`."""
+        neutral = (rows["emotion"] == "neutral").to_numpy()
+        self.speakers, self.texts = rows["speaker"].to_numpy(), rows["text"].to_numpy() if texts else None
+        self.neutral_of = {name: np.flatnonzero(neutral & (self.speakers == name)) for name in set(self.speakers)}
+        self.known = np.array([len(self.choices(number)) > 0 for number in range(len(rows))], dtype=bool)
+
+    def choices(self, number):
+        """The numbers of all partners of an utterance."""
+        found = self.neutral_of[self.speakers[number]]
+        found = found[found != number]
+        return found if self.texts is None else found[self.texts[found] != self.texts[number]]
+
+    def of(self, rng, number):
+        """One of them."""
+        return rng.choice(self.choices(number))
+
+
+def partner(rows, batches):
+    """Inputs of a neutral partner, of another sentence, for those of a batch who have one; None where nobody has."""
+    partners = NeutralPartners(rows, texts=True)
+    if not partners.known.any():
+        raise UserError(
+            "No speaker to fit on has a neutral utterance of another sentence to be paired with: call the class "
+            "neutral in corpus.classes, or choose a head that needs no partner."
+        )
+    alone = len(rows) - partners.known.sum()
+    if alone:
+        say(f"{alone} of {len(rows)} utterances have no neutral partner of their speaker, and go without")
+
+    def inputs(rng, batch):
+        found = np.array([partners.of(rng, number) for number in batch if partners.known[number]], dtype=int)
+        return batches.crops(rng, found) if len(found) else None
+
+    return inputs
+
+
+def paired(rows, batches):
+    """Who of a batch has a `partner`, bool `[B]`."""
+    known = NeutralPartners(rows, texts=True).known
+    return lambda rng, batch: torch.from_numpy(known[batch])
+
+
+def gender(rows, batches):
+    """0 female, 1 male, -1 unknown, `[B]`."""
+    numbers = rows["gender"].map({"female": 0, "male": 1}).fillna(-1).to_numpy(int)
+    return lambda rng, batch: torch.from_numpy(numbers[batch])
+
+
+COLUMNS = {"partner": partner, "paired": paired, "gender": gender}  # what a head may need beside inputs and labels
+
+
+def draw(rng, of_class):
+    """One of the numbers in the arrays `of_class`, each array being equally likely."""
+    return rng.choice(of_class[rng.integers(len(of_class))])
+
+
+def crop(rng, samples, seconds):
+    """At most `seconds` of int16 `samples`, from anywhere, as floats."""
+    length = min(len(samples), round(seconds * RATE))
+    first = rng.integers(len(samples) - length + 1)
+    return from_int16(samples[first : first + length])
 
 
 class WholeUtterances(torch.utils.data.Dataset):
     """Every utterance once, uncropped, in padded batches of similar length: for validation, prediction, embedding."""
 
-    def __init__(self, inputs, utterances, labels=None, seconds=0.0):
-        """`seconds` of audio a batch; 0 = one by one."""
-        self.inputs, self.labels = inputs, None if labels is None else np.asarray(labels)
+    def __init__(self, inputs, utterances, emotions=None, seconds=0.0):
+        """`emotions`: their class numbers; `seconds` of audio a batch; 0 = one by one."""
+        self.inputs, self.emotions = inputs, None if emotions is None else np.asarray(emotions)
         self.rows = inputs.store.rows(utterances)
         self.plan = batches_by_length(inputs.store.lengths[self.rows], seconds * inputs.per_second)
 
@@ -130,8 +280,8 @@ class WholeUtterances(torch.utils.data.Dataset):
 
     def __getitem__(self, number):
         batch = self.plan[number]
-        padded = self.inputs.pad([self.inputs.read(row) for row in self.rows[batch]])
-        return padded if self.labels is None else {**padded, "labels": torch.from_numpy(self.labels[batch])}
+        item = padded([self.inputs.read(row) for row in self.rows[batch]])
+        return item if self.emotions is None else {**item, "emotions": torch.from_numpy(self.emotions[batch])}
 
 
 def _epochs(lengths, budget, steps, seed):

@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 from serflow import heads
 from serflow.classical import CLASSICAL
 from serflow.errors import UserError
-from serflow.lineage import hears_audio, is_learned, needs, origin
-from serflow.models import check_options, model_of
-from serflow.registry import hint
+from serflow.lineage import LOUDNESS, hears_audio, is_learned, needs, origin
+from serflow.models import check_options, model_of, models
+from serflow.registry import chosen, hint
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 NAMED = ("encoders", "intensity", "units", "pretraining", "systems", "tables")
@@ -46,7 +46,7 @@ def complete(config):
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     _check_names(config)
-    _check_encoders(config)
+    _check_models(config)
     _check_objectives(config)
     _check_folds(config)
     _mark_normalised(config)
@@ -177,8 +177,8 @@ def _check_names(config):
     _check_cycles(config)
 
 
-def _check_encoders(config):
-    """Encoders and heads are there and take the options that they are given."""
+def _check_models(config):
+    """Encoders, heads and networks of intensity are there and take the options that they are given."""
     for name, entry in config["encoders"].items():
         where, entry["options"] = f"config: encoders.{name}", entry["options"] or {}
         if entry["model"] is None and entry["from"] is None:
@@ -191,6 +191,12 @@ def _check_encoders(config):
         if system["method"] not in CLASSICAL:
             with _telling(f"config: systems.{name}"):
                 heads.check_options(system["head"], system["options"])
+    for name, entry in config["intensity"].items():
+        known = dict.fromkeys(LOUDNESS) | models("network")
+        with _telling(f"config: intensity.{name}"):
+            network = chosen(entry["method"], known, "There is no method")
+            if network:
+                check_options(network, entry["options"])
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """Frames of an utterance: fbank and MFCC, which whoever reads them normalises."""
 
+from functools import cache
+
 import numpy as np
 
 from serflow.audio import RATE
 
 HOP = 0.01  # seconds between frames of fbank and MFCC
 WIDTHS = {"fbank": 80, "fbank_deltas": 240, "fbank_hamming": 80, "mfcc": 39}
+SPECTROGRAM_BINS, SPECTROGRAM_WINDOW, SPECTROGRAM_HOP = 80, 512, 256  # in samples; frame j is centred on 256 j
 
 
 def fbank(samples):
@@ -35,6 +38,27 @@ def mfcc(samples):
     from torchaudio.compliance.kaldi import mfcc
 
     return _with_differences(mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE))
+
+
+def spectrogram(samples):
+    """Magnitude mel spectrogram, what networks of intensity hear: bands as librosa's, not stored.
+
+    `samples` `[N]` at 16 kHz -> tensor `[1 + N // 256, 80]`.
+    """
+    import torch
+
+    window = torch.hamming_window(SPECTROGRAM_WINDOW, periodic=False)
+    samples, how = torch.as_tensor(samples, dtype=torch.float32), {"pad_mode": "constant", "return_complex": True}
+    spectrum = torch.stft(samples, SPECTROGRAM_WINDOW, SPECTROGRAM_HOP, window=window, **how)
+    return spectrum.abs().T @ _bands()
+
+
+@cache
+def _bands():
+    from torchaudio.functional import melscale_fbanks
+
+    bins = SPECTROGRAM_WINDOW // 2 + 1, 0.0, RATE / 2, SPECTROGRAM_BINS
+    return melscale_fbanks(*bins, RATE, norm="slaney", mel_scale="slaney")
 
 
 def _mel_energies(samples, **window):

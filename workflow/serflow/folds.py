@@ -60,11 +60,10 @@ def heard_by(folds, pool, selection):
 
 
 def labelled_parts(utterances, folds, fold, selection):
-    """({part: (utterances, class numbers)} of one fold, sorted class names); `selection` as in `heard_by`."""
-    classes = sorted(utterances.emotion.unique())
-    numbers = utterances.set_index("utterance").emotion.map(classes.index)
-    names = _parts(folds, fold, selection)
-    return {part: (chosen, numbers[chosen].to_numpy()) for part, chosen in names.items()}, classes
+    """({part: its rows of `utterances`} of one fold, sorted class names); `selection` as in `heard_by`."""
+    rows = utterances.set_index("utterance", drop=False)
+    parts = {part: rows.loc[names].reset_index(drop=True) for part, names in _parts(folds, fold, selection).items()}
+    return parts, sorted(utterances.emotion.unique())
 
 
 def _parts(folds, fold, selection):

@@ -1,5 +1,7 @@
 """Trained model -> frames or predictions. Evaluation mode, no masking, padded batches that equal one by one."""
 
+from collections import defaultdict
+
 import numpy as np
 import torch
 
@@ -22,23 +24,22 @@ def embed(encoder, inputs, utterances, layer, seconds):
             yield utterances[row], states[:length]
 
 
-def predict(model, inputs, utterances, seconds):
-    """Class probabilities `[utterances, classes]` float32, and each utterance's frame weights `[T]`, None where the
-    head has none."""
-    probabilities, weights = [None] * len(utterances), [None] * len(utterances)
-    for rows, batch in _evaluate(model, inputs, utterances, seconds):
+def predict(model, inputs, utterances, seconds, vectors=False):
+    """Class probabilities `[utterances, classes]` float32, and {column: list of an array an utterance} of what else
+    the head tells: its `frame_weights` `[T]`, if it has such, and, where its named `vectors` are asked for,
+    `vector_<name>` `[D]`."""
+    probabilities, told = [None] * len(utterances), defaultdict(lambda: [None] * len(utterances))
+    for rows, batch in _evaluate(model, inputs, list(utterances), seconds):
         output = model(**batch)
         scores = output.logits.float().softmax(-1).cpu().numpy()
-        for number, row in enumerate(rows):
+        shown = {f"vector_{name}": values for name, values in output.vectors.items()} if vectors else {}
+        shown |= {} if output.frame_weights is None else {"frame_weights": output.frame_weights}
+        shown = {name: values.float().cpu().numpy() for name, values in shown.items()}
+        for number, (row, length) in enumerate(zip(rows, output.lengths.tolist(), strict=True)):
             probabilities[row] = scores[number]
-            if output.frame_weights is not None:
-                weights[row] = output.frame_weights[number, : output.lengths[number]].float().cpu().numpy()
-    return np.stack(probabilities), weights
-
-
-def batch_seconds():
-    """Audio a batch that is fastest: on CPU one by one in length order, on GPU large batches."""
-    return 600.0 if torch.cuda.is_available() else 0.0
+            for name, values in shown.items():
+                told[name][row] = values[number, :length] if name == "frame_weights" else values[number]
+    return np.stack(probabilities), dict(told)
 
 
 def _evaluate(model, inputs, utterances, seconds):

@@ -1,7 +1,7 @@
 """What a model has to guess in self-supervised pretraining.
 
 An objective takes a batch of crops without padding, `input_values` `[B, ...]` and what goes with them token by token
-(`labels` `[B, T]` or `intensity` `[B, T]`), the pretraining's `settings` and a random `generator`, and returns the
+(`units` `[B, T]` or `intensity` `[B, T]`), the pretraining's `settings` and a random `generator`, and returns the
 batch as the model takes it.
 """
 
@@ -14,7 +14,7 @@ def masked_units(batch, settings, generator):
     """HuBERT: the units behind random spans."""
     schedule = settings["schedule"]
     chosen = {key: schedule[f"mask_{key}"] for key in ("probability", "span", "minimum")}
-    return {**batch, "mask": random_spans(_lengths(batch["labels"]), generator=generator, **chosen)}
+    return {**batch, "mask": random_spans(_lengths(batch["units"]), generator=generator, **chosen)}
 
 
 def masked_frames(batch, settings, generator):
@@ -28,15 +28,15 @@ def masked_frames(batch, settings, generator):
         mask = place(batch["intensity"], *spans)
     read = torch.cat([frames, batch["intensity"][..., None]], dim=-1) if "intensity" in batch else frames
     read = corrupt(read, mask, generator)
-    corrupted = {**batch, "input_values": read[..., : frames.shape[-1]], "labels": frames, "mask": mask}
+    corrupted = {**batch, "input_values": read[..., : frames.shape[-1]], "frames": frames, "mask": mask}
     if "intensity" in batch:
-        corrupted |= {"intensity": read[..., -1], "intensity_labels": batch["intensity"]}
+        corrupted |= {"intensity": read[..., -1], "clean_intensity": batch["intensity"]}
     return corrupted
 
 
 def frames(batch, settings, generator):
     """NPC: every frame, from what surrounds it; the network itself hides the frame."""
-    return {**batch, "labels": batch["input_values"]}
+    return {**batch, "frames": batch["input_values"]}
 
 
 OBJECTIVES = {"units": masked_units, "masked frames": masked_frames, "frames": frames}
@@ -46,7 +46,7 @@ def masking_summary(batches):
     """What masks cover, over some `batches`: dict with `share` of the frames, and mean intensity `inside` and
     `outside` of masks; None where there are no masks, or no intensity."""
     masks = [batch["mask"].flatten() for batch in batches if "mask" in batch]
-    curves = [batch["intensity_labels"].flatten() for batch in batches if "intensity_labels" in batch]
+    curves = [batch["clean_intensity"].flatten() for batch in batches if "clean_intensity" in batch]
     if not masks:
         return {"share": None, "inside": None, "outside": None}
     mask = torch.cat(masks)

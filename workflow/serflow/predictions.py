@@ -3,12 +3,12 @@
 import pandas as pd
 
 
-def predictions_frame(utterances, speakers, labels, probabilities, classes):
-    """`speakers` a Series utterance -> speaker, `labels` int `[N]`, `probabilities` `[N, classes]` -> frame
-    `utterance, speaker, label, prediction, p_<class>...`."""
+def predictions_frame(rows, probabilities, classes, **told):
+    """`rows` with `utterance, speaker, emotion`, `probabilities` `[N, classes]` -> frame `utterance, speaker, label,
+    prediction, p_<class>...`, with what else is `told` of them (system, fold, seed, vectors), a column each."""
     frame = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in classes])
-    frame.insert(0, "utterance", utterances)
-    frame.insert(1, "speaker", speakers.loc[utterances].to_numpy())
-    frame.insert(2, "label", [classes[number] for number in labels])
+    frame.insert(0, "utterance", rows["utterance"].to_numpy())
+    frame.insert(1, "speaker", rows["speaker"].to_numpy())
+    frame.insert(2, "label", rows["emotion"].to_numpy())
     frame.insert(3, "prediction", [classes[number] for number in probabilities.argmax(1)])
-    return frame
+    return frame.assign(**told)

@@ -6,11 +6,13 @@ import difflib
 import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
 from serflow.errors import UserError
 
+LIBRARY = Path(__file__).parent
 TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "tuple": "array", "list": "array"}
 
 
@@ -63,10 +65,16 @@ def assigned(file):
 
 
 def fields(file, ending):
-    """{name: Option} of the annotated literals in the classes whose name ends so."""
+    """{name: Option} of the annotated literals in the classes whose name ends so, and in those of the library under
+    them."""
     classes = [node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name.endswith(ending)]
+    bases = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
+    imports = [node for node in _tree(file).body if isinstance(node, ast.ImportFrom) and node.module]
+    under = [node.module for node in imports if bases & {alias.name for alias in node.names}]
+    files = [LIBRARY.joinpath(*module.split(".")[1:]).with_suffix(".py") for module in under if "serflow." in module]
+    found = {name: option for base in files for name, option in fields(base, ending).items()}
     lines = [line for node in classes for line in node.body if isinstance(line, ast.AnnAssign)]
-    return {line.target.id: Option(ast.literal_eval(line.value), _schema(line.annotation)) for line in lines}
+    return found | {line.target.id: Option(ast.literal_eval(line.value), _schema(line.annotation)) for line in lines}
 
 
 def keywords(file, name):

@@ -1,6 +1,7 @@
 """One way to train anything: transformers' Trainer, resumable at any moment, the same bits every time."""
 
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,9 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
         logging_nan_inf_filter=False,
         report_to=["tensorboard"],
         disable_tqdm=True,
-        label_names=["labels"],
+        label_names=[model.target],
     )
-    trainer = Trainer(
+    trainer = _TellingTerms(
         model,
         arguments,
         train_dataset=batches,
@@ -90,6 +91,27 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
     return _history(trainer.state.log_history)
 
 
+def fit(model, batches, folder, schedule, seed, made, files=(), told=(), **watched):
+    """`train`, then save what was learned as the model folder `folder`, whole or not at all, with `history.csv` and
+    `made.json` in it and the JSON `files` beside.
+
+    `told`: what columns of the history say of this run (system, fold, seed); `watched`: as `train` takes it. What is
+    kept for resuming lies beside until `forget_checkpoints`.
+    """
+    folder = Path(folder)
+    history = train(model, batches, checkpoints_of(folder), schedule, seed, made, **watched)
+    with artifacts.replacing(folder) as temporary:
+        model.save_pretrained(temporary)
+        for name, value in {"made.json": made, **dict(files)}.items():
+            artifacts.write_json(temporary / name, value)
+        artifacts.write_text(temporary / "history.csv", history.assign(**dict(told)).to_csv(index=False))
+
+
+def checkpoints_of(folder):
+    """Where what is kept for resuming the training of a model folder lies."""
+    return Path(folder).with_name(f"{Path(folder).name}.checkpoints")
+
+
 def masked_accuracy(predictions):
     """Share of the masked tokens whose unit was guessed, from the counts that `MaskedPrediction` carries."""
     correct, masked = predictions.predictions
@@ -103,8 +125,8 @@ def unweighted_accuracy(predictions):
 
 
 def forget_checkpoints(folder):
-    """Remove what `train` kept for resuming, once the results are written."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove what `fit` kept for resuming, once everything that goes with the model folder is written."""
+    shutil.rmtree(checkpoints_of(folder), ignore_errors=True)
 
 
 def _checkpoint_steps(schedule):
@@ -142,8 +164,29 @@ def _only_item(items):
 def _history(log):
     names = {"loss": "train loss", "eval_loss": "validation loss", "eval_UA": "validation UA"}
     names |= {"eval_masked_accuracy": "validation masked accuracy"}
+    names |= {key: key for entry in log for key in entry if key.startswith("train ")}
     rows = [(entry["step"], name, entry[key]) for entry in log for key, name in names.items() if key in entry]
     return pd.DataFrame(rows, columns=["step", "quantity", "value"])
+
+
+class _TellingTerms(Trainer):
+    """Reports what a loss is made of, the named `terms` of a model's output, beside the loss."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.terms = defaultdict(list)
+
+    def compute_loss(self, model, inputs, return_outputs=False, **more):
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **more)
+        for name, value in (getattr(outputs, "terms", None) or {}).items() if model.training else ():
+            self.terms[name].append(value.detach())
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs, *more):
+        if "loss" in logs:
+            logs |= {f"train {name}": float(torch.stack(values).mean()) for name, values in self.terms.items()}
+            self.terms.clear()
+        super().log(logs, *more)
 
 
 class _ProgressLines(TrainerCallback):

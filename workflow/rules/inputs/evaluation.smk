@@ -36,7 +36,9 @@ def table_histories(wildcards):
     """The training curves of every row that has one."""
     systems = [name for name in config["tables"][wildcards.table]["rows"] if name in TRAINED_SYSTEMS]
     return [
-        path.replace("predictions.parquet", "history.csv") for system in systems for path in predictions_of(system)
+        path.replace("predictions.parquet", "model/history.csv")
+        for system in systems
+        for path in predictions_of(system)
     ]
 
 
@@ -44,7 +46,7 @@ def table_validations(wildcards):
     """The predictions for validation speakers, where a column of the table needs them."""
     if not config["tables"][wildcards.table]["as_published"]:
         return []
-    return [path.replace("history.csv", "validation.parquet") for path in table_histories(wildcards)]
+    return [path.replace("model/history.csv", "validation.parquet") for path in table_histories(wildcards)]
 
 
 def table_maskings(wildcards):

@@ -1,11 +1,16 @@
 # What the rules of intensity.smk read and are told.
 
 
+def network_of(name):
+    """The model of a learned intensity."""
+    return model_called(config["intensity"][name]["method"], "network")
+
+
 def intensity_code(wildcards, script="intensity"):
     """`code` with the module of the method."""
     name = wildcards.intensity
-    file = config["intensity"][name]["method"].replace("-", "_") if lineage.is_learned(config, name) else "loudness"
-    return code(script, f"serflow.intensity.{file}")
+    is_learned = lineage.is_learned(config, name)
+    return code(script, network_of(name).module if is_learned else "serflow.intensity.loudness")
 
 
 def intensity_training_code(wildcards):
@@ -14,21 +19,23 @@ def intensity_training_code(wildcards):
 
 
 def intensity_strengths(wildcards):
-    """The strengths that StrengthNet learns; the rank model makes its own task."""
-    learned = config["intensity"][wildcards.intensity]["method"] == "strengthnet"
+    """The strengths that a network learns, if it does."""
+    learned = network_of(wildcards.intensity).objective == "strengths"
     return f"{RESULTS}/fold-{wildcards.fold}/intensity/strengths.parquet" if learned else []
 
 
 def needs_strengths(intensities):
     """Whether a network of this corpus' own learns from strengths."""
-    entries = [config["intensity"][name] for name in intensities]
-    return any(entry["method"] == "strengthnet" and entry["corpus"] is None for entry in entries)
+    own = [
+        name for name in intensities if lineage.is_learned(config, name) and not config["intensity"][name]["corpus"]
+    ]
+    return any(network_of(name).objective == "strengths" for name in own)
 
 
 def intensity_settings(wildcards):
-    """Method, size and schedule."""
+    """Method, its options and schedule."""
     entry = config["intensity"][wildcards.intensity]
-    told = {key: entry[key] for key in ("method", "size", "schedule")}
+    told = {key: entry[key] for key in ("method", "options", "schedule")}
     return told | {"seed": int(wildcards.seed), "selection": config["protocol"]["selection"]}
 
 

@@ -11,7 +11,7 @@ def pretraining_inputs(wildcards):
     return features_of(wildcards.pretraining)
 
 
-def pretraining_labels(wildcards):
+def pretraining_units(wildcards):
     """The units that it predicts, if any."""
     units = config["pretraining"][wildcards.pretraining]["units"]
     return f"{RESULTS}/{wildcards.pool}/seed-{wildcards.seed}/units/{units}/labels.arrow" if units else []

@@ -1,6 +1,6 @@
 """Confusion matrices and training curves: the same numbers give the same bytes."""
 
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 
 import matplotlib
@@ -67,25 +67,25 @@ def confusion_matrix(confusion, classes, title):
 
 @matplotlib.rc_context(STYLE)
 def training_curves(history, title):
-    """One panel a measure (last word of `quantity`: loss, UA), one colour a part (train, validation).
+    """One panel a measure (loss, its terms, UA), one colour a part (train, validation): `quantity` is both.
 
     history: frame of fold, seed, step, quantity, value. Thin: one line a fold and seed. Bold: their mean over
     the steps that all of them reached (between its own steps, a run is interpolated).
     """
-    names = [quantity.rpartition(" ") for quantity in sorted(history["quantity"].unique())]
-    parts, measures = (list(dict.fromkeys(name[end] for name in names)) for end in (0, 2))
+    names = [quantity.split(" ", 1) for quantity in sorted(history["quantity"].unique())]
+    parts, measures = (list(dict.fromkeys(name[end] for name in names)) for end in (0, 1))
     figure = Figure(figsize=(0.5 + 4.2 * len(measures), 3.4), layout="constrained")
     panels = figure.subplots(1, len(measures), squeeze=False)[0]
     for axes, measure in zip(panels, measures, strict=True):
         for part, color in zip(parts, cycle(SERIES)):
-            runs = history[history["quantity"] == f"{part} {measure}".strip()]
+            runs = history[history["quantity"] == f"{part} {measure}"]
             runs = runs.pivot(index="step", columns=["fold", "seed"], values="value").sort_index()
             if runs.empty:
                 continue
             for run in runs:
                 axes.plot(runs[run].dropna(), color=color, linewidth=0.7, alpha=0.35)
             mean = runs.interpolate("index", limit_area="inside").dropna().mean(axis=1)
-            axes.plot(mean, color=color, linewidth=2.4, label=part or measure, solid_capstyle="round")
+            axes.plot(mean, color=color, linewidth=2.4, label=part, solid_capstyle="round")
         axes.set_title(measure, color=INK)
         axes.set_xlabel("step")
         axes.grid(axis="y", color=GRID, linewidth=0.8)
@@ -93,6 +93,30 @@ def training_curves(history, title):
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
         axes.margins(x=0.02)
         axes.legend(frameon=False)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def vector_map(places, rows, title):
+    """Vectors of utterances in two dimensions, a panel a vector: its colour the emotion, its mark the speaker.
+
+    places: {name: `[N, 2]`}; rows: {name: frame of speaker and label, N rows}.
+    """
+    figure = Figure(figsize=(0.5 + 4.4 * len(places), 4.2), layout="constrained")
+    panels = figure.subplots(1, len(places), squeeze=False)[0]
+    for axes, (name, points) in zip(panels, places.items(), strict=True):
+        own = rows[name]
+        emotions, speakers = (sorted(own[column].unique()) for column in ("label", "speaker"))
+        palette = matplotlib.colormaps["tab10"].colors
+        for (number, emotion), (mark, speaker) in product(enumerate(emotions), zip(cycle("o^sDvP*X"), speakers)):
+            chosen = ((own["label"] == emotion) & (own["speaker"] == speaker)).to_numpy()
+            shown = {"label": emotion if speaker == speakers[0] else None, "alpha": 0.75, "linewidths": 0}
+            axes.scatter(*points[chosen].T, s=20, marker=mark, color=palette[number % len(palette)], **shown)
+        axes.set_title(f"{name} (marks: speakers {', '.join(map(str, speakers))})", color=INK)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    panels[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
     return figure
 

@@ -1,12 +1,10 @@
-"""What the systems left behind, by system: `systems/<system>/fold-<k>/seed-<s>/` -> frames with fold and seed."""
-
-from pathlib import Path
+"""What the systems left behind, by system."""
 
 import pandas as pd
 
 
 def read_predictions(paths):
-    """{system: frame of all its predictions, with columns fold and seed} from `predictions.parquet` files."""
+    """{system: frame of all its predictions, whose columns tell fold and seed} from `predictions.parquet` files."""
     return _by_system(paths, pd.read_parquet)
 
 
@@ -17,8 +15,6 @@ def read_histories(paths):
 
 def _by_system(paths, read):
     frames = {}
-    for path in map(Path, paths):
-        system, fold, seed = path.parts[-4:-1]
-        numbers = {"fold": int(fold.removeprefix("fold-")), "seed": int(seed.removeprefix("seed-"))}
-        frames.setdefault(system, []).append(read(path).assign(**numbers))
+    for frame in map(read, paths):
+        frames.setdefault(frame["system"].iloc[0], []).append(frame)
     return {system: pd.concat(parts, ignore_index=True) for system, parts in frames.items()}

@@ -2,8 +2,8 @@
 
 A head is a `torch.nn.Module`, the file's `HEAD`, made with the width of a frame, the names of the classes and its
 options, the annotated keyword-only arguments of its `__init__`. It is called with frames `[B, T, D]`, which of them
-are valid (bool `[B, T]`), the class numbers `labels` `[B]` in training and, by their names, the batch columns (see
-serflow.batches.COLUMNS) that the file's `NEEDS` names, and returns a `HeadOutput`.
+are valid (bool `[B, T]`), the class numbers `emotions` `[B]` in training and, by their names, the batch columns (see
+serflow.batches.COLUMNS) that the file's `NEEDS` names, each with the option that wants it. It returns a `HeadOutput`.
 """
 
 import importlib
@@ -16,16 +16,21 @@ from serflow import registry
 
 @dataclass(frozen=True)
 class Head:
-    """What a file of this package says of its head. `needs`: batch columns; `options`: name ->
-    `registry.Option`."""
+    """What a file of this package says of its head. `columns`: batch column -> the option that wants it; `options`:
+    name -> `registry.Option`."""
 
     name: str
-    needs: tuple
+    columns: dict
     options: dict
 
     @property
     def module(self):
         return f"{__name__}.{self.name.replace('-', '_')}"
+
+    def needs(self, options):
+        """The batch columns that a head with these `options` needs."""
+        given = {name: option.default for name, option in self.options.items()} | options
+        return [column for column, option in self.columns.items() if given[option]]
 
 
 @dataclass
@@ -63,5 +68,5 @@ def head_class(name):
 
 
 def _described(file):
-    needs = registry.constants(file, ["NEEDS"]).get("NEEDS", ())
-    return Head(file.stem.replace("_", "-"), needs, registry.keywords(file, registry.assigned(file)["HEAD"]))
+    columns = registry.constants(file, ["NEEDS"]).get("NEEDS", {})
+    return Head(file.stem.replace("_", "-"), columns, registry.keywords(file, registry.assigned(file)["HEAD"]))

@@ -42,7 +42,7 @@ class EmotionClassifier(PreTrainedModel):
     """An encoder under one of `serflow.heads`."""
 
     config_class = EmotionClassifierConfig
-    main_input_name = "input_values"
+    main_input_name, target = "input_values", "emotions"
 
     def __init__(self, config, encoder=None):
         super().__init__(config)
@@ -59,10 +59,7 @@ class EmotionClassifier(PreTrainedModel):
         """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen` that are not
         as usual."""
         torch.manual_seed(seed)
-        named = {
-            "id2label": dict(enumerate(classes)),
-            "label2id": {name: i for i, name in enumerate(classes)},
-        }
+        named = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
         chosen = {key: settings[key] for key in ("head", "options", "layers", "frozen") if key in settings}
         return cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
 
@@ -81,8 +78,8 @@ class EmotionClassifier(PreTrainedModel):
             self.encoder.eval()  # a frozen encoder has no dropout either
         return self
 
-    def forward(self, input_values, lengths, labels=None, columns=None):
-        """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `labels` `[B]` -> `EmotionOutput`.
+    def forward(self, input_values, lengths, emotions=None, columns=None):
+        """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `emotions` `[B]` -> `EmotionOutput`.
 
         `columns`: what the head needs beside, by name; those that are inputs themselves, a dict of `input_values` and
         `lengths`, are encoded as well, and reach the head as (frames, valid).
@@ -92,7 +89,7 @@ class EmotionClassifier(PreTrainedModel):
             for name, column in (columns or {}).items()
         }
         frames, valid = self._frames(input_values, lengths)
-        output = self.head(frames, valid, labels, **encoded)
+        output = self.head(frames, valid, emotions, **encoded)
         return EmotionOutput(
             output.loss, output.logits, valid.sum(1), output.frame_weights, output.terms, output.vectors
         )

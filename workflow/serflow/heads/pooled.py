@@ -36,11 +36,11 @@ class Pooled(nn.Module):
                 nn.init.normal_(layer.weight, std=0.02)
         nn.init.zeros_(self.classify.bias)
 
-    def forward(self, frames, valid, labels=None):
+    def forward(self, frames, valid, emotions=None):
         pooled, weights = self.pooling(self.project(frames), valid)
         pooled = self.standardise(pooled.float())
         logits = self.classify(pooled)
-        loss = None if labels is None else nn.functional.cross_entropy(logits.float(), labels)
+        loss = None if emotions is None else nn.functional.cross_entropy(logits.float(), emotions)
         shown = None if self.pooling.score is None else weights  # equal ones tell nothing
         return HeadOutput(logits, loss, frame_weights=shown, vectors={"pooled": pooled})
 

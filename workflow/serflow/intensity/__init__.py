@@ -1,42 +1,27 @@
 """Frame-level emotion intensity: how emotional each frame of an utterance sounds.
 
-spectrogram.py  what the networks hear, and the encoder of frames that both share
-ranking.py      functionals -> an utterance's strength, by relative attributes
-strengthnet.py  learns frame scores from those strengths (the paper's model)
-rank_model.py   learns frame scores from mixtures of emotional and neutral speech (Wang et al. 2023)
-loudness.py     the controls: how loud a frame is, which any learned intensity must beat
-batches.py      what the two networks are trained on
+ranking.py   functionals -> an utterance's strength, by relative attributes: what StrengthNet learns
+loudness.py  the controls: how loud a frame is, which any learned intensity must beat
 
-Fitted on the training speakers of a fold alone. Here: what the methods share.
+Networks are fitted on the training speakers of a fold alone and stand among the models. Here: what scores frames.
 """
 
-import importlib
 import json
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.special import expit
 
 from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
+from serflow.features import SPECTROGRAM_HOP, spectrogram
 from serflow.frames import batches_by_length
-
-NETWORKS = {  # method -> where its network is
-    "strengthnet": ("serflow.intensity.strengthnet", "StrengthNet"),
-    "rank-model": ("serflow.intensity.rank_model", "RankModel"),
-}
-
-
-def network(method):
-    """The `PreTrainedModel` class of a learned method."""
-    module, name = NETWORKS[method]
-    return getattr(importlib.import_module(module), name)
+from serflow.models import network_class
 
 
 def load(method, folder):
     """The saved network of a learned `method`; UserError for a folder that holds another."""
-    model = network(method)
+    model = network_class(method)
     made = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
     if made != model.config_class.model_type:
         raise UserError(
@@ -71,7 +56,7 @@ def on_grid(scores, times, wanted):
 def scores(method, model, samples, smoothing=0.0):
     """Intensity in [0, 1] of each fbank frame of one utterance: `[N]` at 16 kHz -> `[1 + (N - 400) // 160]` float32.
 
-    `model` is None for those of loudness. What the rank model gives has no scale of its own: its sigmoid is taken.
+    `model` is None for those of loudness.
     `smoothing`: standard deviation in s of a Gaussian over the frames (ours), for any method alike.
     """
     return _scores(method, model, [samples], smoothing)[0]
@@ -89,14 +74,12 @@ def score(method, model, audio, utterances, seconds=0.0, smoothing=0.0):
 
 
 def _scores(method, model, utterances, smoothing):
-    if method not in NETWORKS:
+    if model is None:
         from serflow.intensity import loudness
 
         curves = [getattr(loudness, method)(samples) for samples in utterances]
     else:
-        curves = _network_scores(model, utterances)
-        bounded = (lambda curve: curve.clip(0, 1)) if method == "strengthnet" else expit
-        curves = [bounded(curve) for curve in curves]
+        curves = [model.bounded(curve) for curve in _network_scores(model, utterances)]
     if smoothing:
         curves = [gaussian_filter1d(curve, smoothing / 0.01, mode="nearest") for curve in curves]
     return curves
@@ -105,15 +88,14 @@ def _scores(method, model, utterances, smoothing):
 def _network_scores(model, utterances):
     import torch
 
-    from serflow.intensity.batches import pad
-    from serflow.intensity.spectrogram import HOP, spectrogram
+    from serflow.padding import padded
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    batch = pad([spectrogram(samples) for samples in utterances])
+    batch = padded([spectrogram(samples) for samples in utterances])
     with torch.inference_mode():
         found = model.to(device).eval()(**{name: values.to(device) for name, values in batch.items()})
     frames = [1 + (len(samples) - 400) // 160 for samples in utterances]
-    times = np.arange(found.frame_scores.shape[1]) * HOP / RATE
+    times = np.arange(found.frame_scores.shape[1]) * SPECTROGRAM_HOP / RATE
     return [
         on_grid(curve[:length], times[:length], centres(count))
         for curve, length, count in zip(found.frame_scores.cpu(), batch["lengths"], frames, strict=True)

@@ -76,18 +76,19 @@ def model_of(start):
     return _of_type(_encoder_type(_description(config)))
 
 
-def build(name, options, seed, kind="encoder", **more):
-    """A new model `name` with random weights from `seed`: `options` (a `size` and what differs from it, checked), and
-    `more` fields of its config."""
+def build(name, options, seed, classes=None):
+    """A new encoder `name`, or a network of intensity for the emotions `classes` (names), with random weights from
+    `seed`; `options`: a `size` and what differs from it, checked."""
     import torch
 
-    model = described(name, kind)
+    model = described(name, "encoder" if classes is None else "network")
     check_options(model, options)
+    named = {} if classes is None else {"id2label": dict(enumerate(classes)), "label2id": _numbers(classes)}
     chosen = {**model.sizes.get(options.get("size"), {}), **{key: options[key] for key in options if key != "size"}}
-    made = _class(model, kind.upper())
+    made = _class(model, model.kind.upper())
     torch.manual_seed(seed)
     try:
-        return made(made.config_class(**chosen, **more))
+        return made(made.config_class(**chosen, **named))
     except UserError:
         raise
     except Exception as error:  # a strict config names the option itself, layers do not
@@ -150,6 +151,10 @@ def pretraining_class(model_type):
 def network_class(name):
     """The class of the intensity network `name`."""
     return _class(described(name, "network"), "NETWORK")
+
+
+def _numbers(names):
+    return {name: number for number, name in enumerate(names)}
 
 
 def _class(model, role):

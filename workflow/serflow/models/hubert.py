@@ -152,6 +152,8 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
     A saved folder loads with `HubertModel.from_pretrained`.
     """
 
+    target = "units"
+
     def __init__(self, config):
         super().__init__(config)
         self.hubert = encoder_class(config.model_type)(config)
@@ -178,11 +180,11 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
         projected = nn.functional.normalize(self.project(hidden), dim=-1)
         return projected @ nn.functional.normalize(self.unit_embeddings, dim=-1).T / self.temperature
 
-    def forward(self, input_values, mask, labels):
-        """Unpadded `input_values` (see `FrameHubert`), `mask` bool `[B, T]`, `labels` int `[B, T]`."""
+    def forward(self, input_values, mask, units):
+        """Unpadded `input_values` (see `FrameHubert`), `mask` bool `[B, T]`, `units` int `[B, T]`."""
         frames = self.hubert(input_values, mask=mask)
         logits = self.scores(frames.hidden_states[-1][mask])
-        targets = labels[mask]
+        targets = units[mask]
         loss = nn.functional.cross_entropy(logits.float(), targets)
         if any(weight.requires_grad for weight in self.hubert.feature_extractor.parameters()):  # lest it grows
             loss = loss + self.feature_penalty * frames.features.float().square().mean()

@@ -126,7 +126,7 @@ class MockingjayForReconstruction(PreTrainedModel):
 
     config_class = MockingjayConfig
     base_model_prefix = "mockingjay"
-    main_input_name = "input_values"
+    main_input_name, target = "input_values", "frames"
 
     def __init__(self, config, encoder=None):
         super().__init__(config)
@@ -164,17 +164,17 @@ class MockingjayForReconstruction(PreTrainedModel):
             model.load_state_dict(_renamed(states, config.num_hidden_layers))
         return model.eval()
 
-    def forward(self, input_values, labels, mask, intensity=None, intensity_labels=None, lengths=None):
-        """`input_values` `[B, T, C]`: frames, corrupted where `mask` bool `[B, T]` is set; `labels` `[B, T, C]`: the
-        clean ones. `intensity` and `intensity_labels` `[B, T]`: the same of the intensity, for `score_branch` only.
+    def forward(self, input_values, frames, mask, intensity=None, clean_intensity=None, lengths=None):
+        """`input_values` `[B, T, C]`: frames, corrupted where `mask` bool `[B, T]` is set; `frames` `[B, T, C]`: the
+        clean ones. `intensity` and `clean_intensity` `[B, T]`: the same of the intensity, for `score_branch` only.
         """
         if not self.config.score_branch:
-            return Reconstruction(l1_loss(self.head(self._masked(input_values, mask, lengths)), labels[mask]))
+            return Reconstruction(l1_loss(self.head(self._masked(input_values, mask, lengths)), frames[mask]))
         shift = intensity[..., None].expand_as(input_values)
-        frames = self.head(self._masked(input_values + shift, mask, lengths))
+        guessed = self.head(self._masked(input_values + shift, mask, lengths))
         scores = self.score_head(self._masked(shift, mask, lengths))
-        truth = intensity_labels[mask][:, None].expand_as(scores)
-        return Reconstruction(l1_loss(frames, labels[mask]) + l1_loss(scores, truth))
+        truth = clean_intensity[mask][:, None].expand_as(scores)
+        return Reconstruction(l1_loss(guessed, frames[mask]) + l1_loss(scores, truth))
 
     def _masked(self, input_values, mask, lengths):
         """The last state of the masked frames, `[M, D]`; computing it for them alone saves a fifth of the work."""

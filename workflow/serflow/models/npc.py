@@ -156,7 +156,7 @@ class NpcForReconstruction(PreTrainedModel):
 
     config_class = NpcConfig
     base_model_prefix = "npc"
-    main_input_name = "input_values"
+    main_input_name, target = "input_values", "frames"
 
     def __init__(self, config, encoder=None):
         super().__init__(config)
@@ -201,23 +201,23 @@ class NpcForReconstruction(PreTrainedModel):
         surroundings = self.npc(input_values, lengths).hidden_states[-1]
         return self.head(self.quantiser(surroundings.transpose(1, 2)).transpose(1, 2))
 
-    def forward(self, input_values, labels, intensity=None, lengths=None):
-        """`input_values` and `labels` `[B, T, C]`: the same frames; unpadded in training, `lengths` as in `NpcModel`.
+    def forward(self, input_values, frames, intensity=None, lengths=None):
+        """`input_values` and `frames` `[B, T, C]`: the same frames; unpadded in training, `lengths` as in `NpcModel`.
         `intensity` `[B, T]`, nowhere below 0, for `score_branch` and `weighted`."""
         _, valid = valid_frames(input_values, lengths)
-        weights = torch.ones_like(labels[..., 0]) if valid is None else valid.to(labels.dtype)
+        weights = torch.ones_like(frames[..., 0]) if valid is None else valid.to(frames.dtype)
         count = weights.sum()
         if self.config.weighted:
             mean = (weights * intensity).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
             weights = weights * torch.where(mean > 0, intensity / mean, 1)  # where all is neutral, all count alike
 
-        def error(frames, truth):
-            return ((self.reconstruct(frames, lengths) - truth).abs().mean(-1) * weights).sum() / count
+        def error(read, truth):
+            return ((self.reconstruct(read, lengths) - truth).abs().mean(-1) * weights).sum() / count
 
-        loss = error(input_values, labels)
+        loss = error(input_values, frames)
         if self.config.score_branch:
             shift = intensity[..., None]
-            loss = loss + error(input_values + shift, labels + shift)
+            loss = loss + error(input_values + shift, frames + shift)
         return Reconstruction(loss)
 
 

@@ -6,10 +6,11 @@ StrengthNet's encoder and is not, so that it can score speech whose emotion is u
 """
 
 import torch
+from scipy.special import expit
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
-from serflow.intensity.spectrogram import (
+from serflow.models.frame_scores import (
     FrameEncoder,
     IntensityConfig,
     IntensityModel,
@@ -18,22 +19,22 @@ from serflow.intensity.spectrogram import (
     valid_frames,
 )
 
+READS, STACK, OBJECTIVE = "audio", None, "mixtures"
+# Both ours. Small is shallow: from pairs alone, more layers learn too slowly for a demo.
+SIZES = {
+    "base": {},
+    "small": {"spectrum": 27, "channels": (16, 32), "hidden": 64, "dropout": 0.1, "compress": True},
+}
+
 
 class RankModelConfig(IntensityConfig):
     model_type = "serflow_rank_model"
 
 
-# Both ours. Small is shallow: from pairs alone, more layers learn too slowly for a demo.
-SIZES = {
-    "rank-model-base": {},
-    "rank-model-small": {"spectrum": 27, "channels": (16, 32), "hidden": 64, "dropout": 0.1, "compress": True},
-}
-
-
 class RankModel(IntensityModel):
     """Frames `h_t`; intensity of a frame `r_t = w.h_t`, of an utterance `r = w.mean(h)`, the mean of its frames'."""
 
-    config_class, sizes = RankModelConfig, SIZES
+    config_class, target = RankModelConfig, "shares"
 
     def __init__(self, config):
         super().__init__(config)
@@ -42,11 +43,11 @@ class RankModel(IntensityModel):
         self.classify = nn.Linear(config.hidden, config.num_labels)
         self.post_init()
 
-    def forward(self, input_values, lengths, labels=None, emotions=None):
+    def forward(self, input_values, lengths, shares=None, emotions=None):
         """Spectrograms `[B, T, 80]`, valid frames `[B]` -> `IntensityOutput`.
 
-        In training the first half of the batch and the second hold two mixtures of the same pairs: `labels` `[B]` are
-        the shares lambda of the emotional utterances, `emotions` `[B]` their class numbers.
+        In training the first half of the batch and the second hold two mixtures of the same pairs: `shares` `[B]` are
+        those lambda of the emotional utterances, `emotions` `[B]` their class numbers.
         Loss: .1 L_mixup + L_rank; L_mixup = lambda CE(h, emotion) + (1 - lambda) CE(h, neutral) of both mixtures,
         L_rank = BCE(sigmoid(r_i - r_j), (lambda_i - lambda_j + 1) / 2).
         """
@@ -55,17 +56,22 @@ class RankModel(IntensityModel):
         frame_scores = self.score(hidden).squeeze(-1).float() * valid
         utterance_score = mean_over(frame_scores, valid)
         logits = self.classify(mean_over(hidden, valid)).float()
-        loss = None
-        if labels is not None:
+        terms = {}
+        if shares is not None:
             neutral = torch.full_like(emotions, self.config.label2id["neutral"])
             entropy = nn.functional.cross_entropy
-            mixup = labels * entropy(logits, emotions, reduction="none")
-            mixup = mixup + (1 - labels) * entropy(logits, neutral, reduction="none")
-            (first, second), (more, less) = utterance_score.chunk(2), labels.chunk(2)
-            rank = nn.functional.binary_cross_entropy_with_logits(first - second, (more - less + 1) / 2)
-            loss = 0.1 * 2 * mixup.mean() + rank  # the sum over k = i, j
-        return IntensityOutput(loss, frame_scores, utterance_score, logits)
+            mixup = shares * entropy(logits, emotions, reduction="none")
+            mixup = mixup + (1 - shares) * entropy(logits, neutral, reduction="none")
+            (first, second), (more, less) = utterance_score.chunk(2), shares.chunk(2)
+            terms["mixup"] = 0.1 * 2 * mixup.mean()  # the sum over k = i, j
+            terms["rank"] = nn.functional.binary_cross_entropy_with_logits(first - second, (more - less + 1) / 2)
+        return IntensityOutput(sum(terms.values()) if terms else None, frame_scores, utterance_score, logits, terms)
+
+    def bounded(self, scores):
+        """Frame scores as intensities in [0, 1]; they have no scale of their own, so their sigmoid is taken."""
+        return expit(scores)
 
 
 AutoConfig.register(RankModelConfig.model_type, RankModelConfig)
 AutoModel.register(RankModelConfig, RankModel)
+NETWORK = RankModel

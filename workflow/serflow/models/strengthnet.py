@@ -6,7 +6,7 @@ Trained to give an utterance's strength as the mean of its frames' scores, and e
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
-from serflow.intensity.spectrogram import (
+from serflow.models.frame_scores import (
     FrameEncoder,
     IntensityConfig,
     IntensityModel,
@@ -17,6 +17,14 @@ from serflow.intensity.spectrogram import (
     valid_frames,
 )
 
+READS, STACK, OBJECTIVE = "audio", None, "strengths"
+# Base is the paper's. Small is ours, for a few hundred steps. It learns only the mean of its frames' scores: where
+# each is to be as strong as its utterance, frames grow alike, and boredom is not heard.
+SIZES = {
+    "base": {},
+    "small": {"hidden": 64, "over_time": 3, "frame_weight": 0.0},
+}
+
 
 class StrengthNetConfig(IntensityConfig):
     """`frame_weight`: of the error of frame scores in the loss, beside that of their mean."""
@@ -25,19 +33,11 @@ class StrengthNetConfig(IntensityConfig):
     frame_weight: float = 1.0
 
 
-# Base is the paper's. Small is ours, for a few hundred steps. It learns only the mean of its frames' scores: where
-# each is to be as strong as its utterance, frames grow alike, and boredom is not heard.
-SIZES = {
-    "strengthnet-base": {},
-    "strengthnet-small": {"hidden": 64, "over_time": 3, "frame_weight": 0.0},
-}
-
-
 class StrengthNet(IntensityModel):
     """Convolutions and an LSTM over the spectrogram; a second LSTM tells the emotion, or, with convolutions over time
     alone, the mean of the frames does."""
 
-    config_class, sizes = StrengthNetConfig, SIZES
+    config_class, target = StrengthNetConfig, "strengths"
 
     def __init__(self, config):
         super().__init__(config)
@@ -48,7 +48,7 @@ class StrengthNet(IntensityModel):
         self.classify = nn.Linear(config.hidden * (1 if config.over_time else 2), config.num_labels)
         self.post_init()
 
-    def forward(self, input_values, lengths, labels=None, emotions=None):
+    def forward(self, input_values, lengths, strengths=None, emotions=None):
         """Spectrograms `[B, T, 80]`, valid frames `[B]`, strengths `[B]`, class numbers `[B]` -> `IntensityOutput`.
 
         Loss: mean absolute error of the utterance score, `frame_weight` times that of the frame scores against the
@@ -60,14 +60,20 @@ class StrengthNet(IntensityModel):
         utterance_score = mean_over(frame_scores, valid)
         whole = self.emotion(local, lengths)[1] if self.emotion else mean_over(local, valid)
         logits = self.classify(self.dropout(whole)).float()
-        loss = None
-        if labels is not None:
-            frame_errors = mean_over((frame_scores - labels[:, None]).abs(), valid)
-            loss = (utterance_score - labels).abs().mean() + self.config.frame_weight * frame_errors.mean()
+        terms = {}
+        if strengths is not None:
+            frame_errors = mean_over((frame_scores - strengths[:, None]).abs(), valid)
+            terms["utterance error"] = (utterance_score - strengths).abs().mean()
+            terms["frame error"] = self.config.frame_weight * frame_errors.mean()
             if emotions is not None:
-                loss = loss + nn.functional.cross_entropy(logits, emotions)
-        return IntensityOutput(loss, frame_scores, utterance_score, logits)
+                terms["emotion"] = nn.functional.cross_entropy(logits, emotions)
+        return IntensityOutput(sum(terms.values()) if terms else None, frame_scores, utterance_score, logits, terms)
+
+    def bounded(self, scores):
+        """Frame scores as intensities in [0, 1]; strengths are such."""
+        return scores.clip(0, 1)
 
 
 AutoConfig.register(StrengthNetConfig.model_type, StrengthNetConfig)
 AutoModel.register(StrengthNetConfig, StrengthNet)
+NETWORK = StrengthNet

@@ -1,32 +1,18 @@
-"""What the intensity networks hear, and the encoder of frames that both share (Liu et al. 2022, arXiv 2206.07229)."""
+"""What networks of frame-level intensity share: the encoder of spectrogram frames (Liu et al. 2022, arXiv
+2206.07229), their config and what they return."""
 
-import functools
 import itertools
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torchaudio.functional import melscale_fbanks
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from serflow.audio import RATE
+from serflow.features import SPECTROGRAM_BINS as BINS
 
-BINS, WINDOW, HOP = 80, 512, 256  # frame j is centred on sample 256 j
 FLOOR, LEVEL = 1e-4, -7.0  # quieter than any voice; about the mean of log(magnitude + FLOOR) in speech
 CHANGE = 0.6  # about the mean of its absolute change from frame to frame
-
-
-def spectrogram(samples):
-    """Magnitude mel spectrogram of `samples` `[N]` at 16 kHz -> tensor `[1 + N // 256, 80]`; bands as librosa's."""
-    samples, window = torch.as_tensor(samples, dtype=torch.float32), torch.hamming_window(WINDOW, periodic=False)
-    spectrum = torch.stft(samples, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True)
-    return spectrum.abs().T @ _bands()
-
-
-@functools.cache
-def _bands():
-    return melscale_fbanks(WINDOW // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney")
 
 
 class IntensityConfig(PreTrainedConfig):
@@ -44,13 +30,14 @@ class IntensityConfig(PreTrainedConfig):
 
 @dataclass
 class IntensityOutput(ModelOutput):
-    """`loss`: scalar; `frame_scores` `[B, T]`, 0 behind an utterance's end; `utterance_score` `[B]`, their mean;
-    `logits` `[B, classes]` of the emotion."""
+    """`loss`: scalar, and the named `terms` it is the sum of; `frame_scores` `[B, T]`, 0 behind an utterance's end;
+    `utterance_score` `[B]`, their mean; `logits` `[B, classes]` of the emotion."""
 
     loss: torch.Tensor | None = None
     frame_scores: torch.Tensor | None = None
     utterance_score: torch.Tensor | None = None
     logits: torch.Tensor | None = None
+    terms: dict | None = None
 
 
 def compressed(magnitudes):
@@ -150,14 +137,6 @@ class IntensityModel(PreTrainedModel):
 
     config_class = IntensityConfig
     main_input_name = "input_values"
-    sizes = {}  # name -> what differs from the default config
-
-    @classmethod
-    def sized(cls, size, classes, seed):
-        """A new model of a named `size` for the emotions `classes` (names)."""
-        torch.manual_seed(seed)
-        named = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
-        return cls(cls.config_class(**cls.sizes[size], **named))
 
     def _init_weights(self, module):
         """As Keras does, in which the paper's model was written."""

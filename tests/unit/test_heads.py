@@ -1,0 +1,236 @@
+"""Heads and the encoders that were made for them: what padding, order and length may change, and losses by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serflow import heads
+from serflow.batches import COLUMNS, Inputs, LabelledBatches, NeutralPartners
+from serflow.errors import UserError
+from serflow.evaluation.probes import probe_notes, probes, projected
+from serflow.frames import FrameStore, writing_frames
+from serflow.heads.classifier import EmotionClassifier
+from serflow.heads.dsnet import DSNet
+from serflow.heads.segments import Segments
+from serflow.models import build, described
+from serflow.padding import padded
+
+CLASSES = ["anger", "neutral", "sadness"]
+BRANCHES = ["time", "frequency", "time+frequency", "full"]
+SCHEDULE = {"steps": 3, "batch_size": 6, "crop_seconds": 0.5}
+
+
+def tf_classifier(branches, **options):
+    encoder = build("tf-transformer", {"size": "tiny", "branches": branches, **options}, seed=0)
+    return EmotionClassifier.around(encoder, CLASSES, {"head": "segments"}, seed=0)
+
+
+@pytest.mark.parametrize("head", heads.heads().values(), ids=heads.heads())
+def test_what_planning_reads_of_a_head_is_what_it_is(head):
+    made = heads.head_class(head.name)
+    arguments = made.__init__.__kwdefaults__
+    assert arguments == {name: option.default for name, option in head.options.items()}
+    assert set(head.columns) <= set(COLUMNS) and set(head.columns.values()) <= set(head.options)
+
+
+def test_a_head_needs_columns_only_where_its_options_want_them():
+    assert heads.described("dsnet").needs({}) == ["partner", "paired"]
+    assert heads.described("dsnet").needs({"calibration": 0}) == heads.described("pooled").needs({}) == []
+
+
+@pytest.mark.parametrize("branches", BRANCHES)
+@settings(max_examples=5, deadline=None)
+@given(frames=st.lists(st.integers(28, 700), min_size=2, max_size=4), seed=st.integers(0, 99))
+def test_padding_and_order_change_no_utterance_s_posterior(branches, frames, seed):
+    generator = torch.Generator().manual_seed(seed)
+    model, utterances = (
+        tf_classifier(branches).eval(),
+        [torch.randn(count, 80, generator=generator) for count in frames],
+    )
+    with torch.no_grad():
+        together = model(**padded(utterances))
+        turned = model(**padded(utterances[::-1])).logits.flip(0)
+        alone = [model(one[None], torch.tensor([len(one)])).logits for one in utterances]
+    torch.testing.assert_close(together.logits, torch.cat(alone), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(together.logits, turned, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(together.logits.exp().sum(1), torch.ones(len(frames)), atol=1e-4, rtol=1e-4)
+    assert together.lengths.tolist() == [1 + max(0, -(-(count - 128) // 64)) for count in frames]
+
+
+@pytest.mark.parametrize("branches", BRANCHES)
+@pytest.mark.parametrize("frames", [28, 5998])
+def test_a_third_of_a_second_and_a_minute_can_be_scored(branches, frames):
+    with torch.no_grad():
+        logits = tf_classifier(branches).eval()(torch.randn(1, frames, 80), torch.tensor([frames])).logits
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("branches", BRANCHES)
+def test_a_segment_hears_its_own_frames_alone(branches):
+    model, frames = tf_classifier(branches).eval(), torch.randn(1, 320, 80)
+    other = torch.cat([frames[:, :256], torch.randn(1, 64, 80)], dim=1)
+    with torch.no_grad():
+        first, second = (model.encoder(values).hidden_states[0][0] for values in (frames, other))
+    assert torch.equal(first[:3], second[:3]) and not torch.equal(first[3], second[3])  # the fourth has frames 192 on
+
+
+def test_training_hides_spans_of_frames_and_of_bands_and_tests_none():
+    model = build("tf-transformer", {"size": "tiny", "masked_frames": 20, "masked_bands": 8}, seed=0)
+    torch.manual_seed(0)
+    hidden = (model._hide(torch.ones(200, 128, 80)) == 0).float()
+    frames, bands = hidden.min(2).values.sum(1), hidden.min(1).values.sum(1)
+    assert 0 < frames.mean() < 40 and frames.max() <= 40 and 0 < bands.mean() < 16 and bands.max() <= 16
+    values, lengths = torch.randn(2, 128, 80), torch.tensor([128, 100])
+    with torch.no_grad():
+        assert torch.equal(*(model.eval()(values, lengths).hidden_states[0] for _ in range(2)))
+
+
+def test_segments_loss_is_the_smoothed_entropy_of_every_segment():
+    torch.manual_seed(0)
+    head, frames = Segments(8, CLASSES, smoothing=0.1).eval(), torch.randn(2, 3, 8)
+    valid, emotions = torch.tensor([[True, True, False], [True, True, True]]), torch.tensor([2, 0])
+    with torch.no_grad():
+        found, logits = head(frames, valid, emotions), head.classify(frames).numpy()
+    shares = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    losses = []
+    for row, count, truth in ((0, 2, 2), (1, 3, 0)):
+        target = np.full(3, 0.1 / 3) + 0.9 * np.eye(3)[truth]
+        losses += [-(target * np.log(shares[row, number])).sum() for number in range(count)]
+        np.testing.assert_allclose(found.logits[row].exp(), shares[row, :count].mean(0), atol=1e-5)
+    assert float(found.loss) == pytest.approx(np.mean(losses), abs=1e-5)
+
+
+def cosine(a, b):
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def entropy(logits, truth):
+    return float(
+        np.mean([np.log(np.exp(row).sum()) - row[number] for row, number in zip(logits, truth, strict=True)])
+    )
+
+
+def test_dsnet_s_terms_are_those_of_its_equations():
+    torch.manual_seed(0)
+    head = DSNet(6, CLASSES, dimension=4, orthogonal=0.5, calibration=2.0).eval()  # running statistics: mean 0, sd 1
+    frames, valid, emotions = torch.randn(3, 5, 6), torch.ones(3, 5, dtype=torch.bool), torch.tensor([0, 1, 2])
+    partner, paired = (torch.randn(2, 4, 6), torch.ones(2, 4, dtype=torch.bool)), torch.tensor([True, False, True])
+    with torch.no_grad():
+        found = head(frames, valid, emotions, partner, paired)
+        shared = [head.pooling(*pair)[0] / np.sqrt(1 + 1e-5) for pair in ((frames, valid), partner)]
+        emotional, identity = ([layer(one).numpy() for one in shared] for layer in (head.emotion, head.identity))
+        logits = [head.classify(head.emotion(one)).numpy() for one in shared]
+    expected = {
+        "emotion": entropy(logits[0], [0, 1, 2]),
+        "orthogonal": 0.5 * (cosine(emotional[0], identity[0]) ** 2).mean(),
+        "calibration": 2.0 * (1 - cosine(identity[0][[0, 2]], identity[1])).mean(),
+        "neutral": 2.0 * entropy(logits[1], [1, 1]),
+    }
+    assert {name: float(value) for name, value in found.terms.items()} == pytest.approx(expected, abs=1e-5)
+    assert float(found.loss) == pytest.approx(sum(expected.values()), abs=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(head(frames, valid).logits, found.logits)  # one branch at test, the same scores
+        assert set(head(frames, valid, emotions).terms) == {"emotion", "orthogonal"}  # where nobody is paired
+
+
+def test_without_neutral_speech_one_sentence_says_what_to_do():
+    with pytest.raises(UserError, match="no class neutral: give calibration 0"):
+        DSNet(6, ["anger", "sadness"])
+    assert DSNet(6, ["anger", "sadness"], calibration=0.0).neutral is None
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["anger", "neutral", "sadness"]), st.sampled_from("xyz")),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(rows=ROWS, seed=st.integers(0, 99))
+def test_a_partner_is_a_neutral_utterance_of_the_same_speaker_and_of_another_sentence(rows, seed):
+    frame = pd.DataFrame(rows, columns=["speaker", "emotion", "text"])
+    partners, rng = NeutralPartners(frame, texts=True), np.random.default_rng(seed)
+    for number in range(len(rows)):
+        fitting = [
+            other
+            for other, (speaker, emotion, text) in enumerate(rows)
+            if other != number and emotion == "neutral" and speaker == rows[number][0] and text != rows[number][2]
+        ]
+        assert partners.known[number] == bool(fitting)
+        if fitting:
+            assert partners.of(rng, number) in fitting
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """Frames that say which utterance they are of."""
+    path = tmp_path_factory.mktemp("fbank") / "fbank.arrow"
+    with writing_frames(path, 80) as store:
+        for number in range(8):
+            store.append(f"u{number}", np.full((60 + 10 * number, 80), number) + np.eye(80)[:1])
+    own = FrameStore(path)
+    return Inputs(own, 1, {name: (np.float32(0), np.float32(1)) for name in own.utterances})
+
+
+def labelled(inputs, speakers, emotions, **more):
+    frame = pd.DataFrame(
+        {"utterance": inputs.store.utterances, "speaker": list(speakers), "emotion": emotions, **more}
+    )
+    needs = heads.described("dsnet").needs({})
+    return LabelledBatches(inputs, frame.assign(text=frame.utterance), CLASSES, SCHEDULE, seed=0, needs=needs)
+
+
+def test_batches_bring_the_partners_of_those_that_have_one(inputs):
+    emotions = ["neutral", "anger", "sadness", "neutral", "anger", "sadness", "anger", "sadness"]
+    batches = labelled(inputs, "aaabbbcc", emotions)
+    for item in (batches[step] for step in range(3)):
+        who = item["input_values"][:, 0, 1].int().tolist()
+        partners = item["columns"]["partner"]["input_values"][:, 0, 1].int().tolist()
+        assert item["columns"]["paired"].tolist() == [number not in (0, 3, 6, 7) for number in who]
+        assert partners == [0 if number < 3 else 3 for number in who if number not in (0, 3, 6, 7)]
+    repeated = labelled(inputs, "aaabbbcc", emotions)[2]
+    assert torch.equal(repeated["columns"]["partner"]["input_values"], item["columns"]["partner"]["input_values"])
+
+
+def test_a_corpus_without_a_neutral_partner_for_anybody_is_told(inputs):
+    with pytest.raises(UserError, match="No speaker to fit on has a neutral utterance of another sentence"):
+        labelled(inputs, "aaaabbbb", ["anger", "sadness"] * 4)
+
+
+def test_gender_is_a_column_too():
+    column = COLUMNS["gender"](pd.DataFrame({"gender": ["female", "male", "unknown"]}), None)
+    assert column(None, np.array([2, 1, 0])).tolist() == [-1, 1, 0]
+
+
+def test_every_encoder_and_head_go_together():
+    batch = padded([torch.randn(60, 80), torch.randn(40, 80)])
+    for head in heads.heads():
+        encoder = build("mel-hubert", {"size": "tiny"}, 0)
+        assert described("mel-hubert").reads == "fbank"
+        model = EmotionClassifier.around(encoder, CLASSES, {"head": head}, 0)
+        loss = model(**batch, emotions=torch.tensor([0, 1])).loss
+        loss.backward()
+        assert loss.isfinite() and model.eval()(**batch).logits.shape == (2, 3)
+
+
+def test_probes_tell_what_a_vector_holds():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        [(f, s, e) for f in range(2) for s in "ab" for e in ("calm", "angry") for _ in range(30)],
+        columns=["fold", "speaker", "label"],
+    ).assign(seed=0)
+    told = {"speaker": frame["speaker"] == "a", "emotion": frame["label"] == "calm"}
+    for name, truth in told.items():
+        frame[f"vector_{name}"] = list(truth.to_numpy()[:, None] * 3.0 + rng.normal(size=(len(frame), 5)))
+    found = probes(frame)
+    assert found["speaker"]["speaker"] > 0.9 > 0.65 > found["speaker"]["emotion"]
+    assert found["emotion"]["emotion"] > 0.9 > 0.65 > found["emotion"]["speaker"]
+    (note,) = probe_notes({"ours": frame, "none": frame[["fold"]]}, {"ours": "Ours", "none": "None"})
+    assert note.startswith(
+        "Linear probes of Ours, UA % for unheard speakers, of whom a fold tests 2: speaker: speaker "
+    )
+    places, rows = projected(frame, "emotion")
+    assert places.shape == (120, 2) and set(rows["fold"]) == {0}

@@ -1,0 +1,96 @@
+"""A stranger's paper is two files and a configuration block, and no one else's results are touched."""
+
+import contextlib
+
+import pandas as pd
+
+MODEL = '''"""Every second frame through one layer."""
+
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from serflow.models.outputs import EncoderFrames, valid_frames
+
+READS, STACK, OBJECTIVE = "fbank", 2, None
+
+
+class ToyConfig(PreTrainedConfig):
+    model_type = "toy"
+    hidden_size: int = 16
+    num_hidden_layers = 0
+
+
+class Toy(PreTrainedModel):
+    config_class = ToyConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.layer = nn.Linear(80, config.hidden_size)
+        self.post_init()
+
+    def forward(self, input_values, lengths=None, last_layer=None):
+        lengths, _ = valid_frames(input_values, lengths)
+        return EncoderFrames(hidden_states=(self.layer(input_values[:, ::2]),), lengths=(lengths + 1) // 2)
+
+
+ENCODER = Toy
+'''
+HEAD = '''"""The loudest moment of each feature, and whether a woman speaks as a second task."""
+
+import torch
+from torch import nn
+
+from serflow.heads import HeadOutput
+
+NEEDS = {"gender": "gender_weight"}
+
+
+class Loudest(nn.Module):
+    def __init__(self, width, classes, *, gender_weight: float = 0.1):
+        super().__init__()
+        self.weight, self.emotion, self.female = gender_weight, nn.Linear(width, len(classes)), nn.Linear(width, 1)
+
+    def forward(self, frames, valid, emotions=None, gender=None):
+        loudest = frames.masked_fill(~valid[..., None], -1e4).amax(1)
+        logits, terms = self.emotion(loudest), {}
+        if emotions is not None:
+            terms["emotion"] = nn.functional.cross_entropy(logits, emotions)
+            female = nn.functional.binary_cross_entropy_with_logits(self.female(loudest)[:, 0], (gender == 0).float())
+            terms["gender"] = self.weight * female
+        return HeadOutput(logits, sum(terms.values()) if terms else None, terms)
+
+
+HEAD = Loudest
+'''
+PAPER = {
+    "encoders": {"toy": {"model": "toy", "options": {"hidden_size": 8}}},
+    "systems": {"loud": {"title": "Toy", "method": "classifier", "encoder": "toy", "head": "loudest"}},
+    "tables": {"sixth": {"title": "A sixth paper", "rows": {"majority": None, "loud": "majority"}}},
+}
+
+
+@contextlib.contextmanager
+def added(folder, files):
+    try:
+        for path, text in files.items():
+            (folder / path).write_text(text)
+        yield
+    finally:
+        for path in files:
+            (folder / path).unlink()
+
+
+def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
+    project, _ = finished
+    library = project.folder / "workflow" / "serflow"
+    with added(library, {"models/toy.py": MODEL, "heads/loudest.py": HEAD}):
+        assert project.planned() == {}
+        asked = project.planned(**PAPER)
+        assert asked["finetune"] == 2 and set(asked) <= {"finetune", "table", "figures", "all"}
+        code, printed = project.run("--", "results/demo/tables/sixth.csv", **PAPER)
+        assert code == 0, printed
+        history = pd.read_csv(project.folder / "results/demo/systems/loud/fold-0/seed-0/model/history.csv")
+        assert {"train loss", "train emotion", "train gender"} <= set(history.quantity)
+        table = pd.read_csv(project.folder / "results/demo/tables/sixth.csv")
+        assert table.system.tolist() == ["majority", "loud"]
+    assert project.planned() == {}

@@ -1,0 +1,29 @@
+"""Every token of an encoder judged by itself, and an utterance by the mean of their posteriors: for encoders whose
+tokens are segments (tf-transformer)."""
+
+from torch import nn
+
+from serflow.heads import HeadOutput
+
+
+class Segments(nn.Module):
+    """Trained to name the utterance's emotion in each of its segments."""
+
+    def __init__(self, width, classes, *, dropout: float = 0.1, smoothing: float = 0.0):
+        """`smoothing`: of the labels (Szegedy et al. 2016)."""
+        super().__init__()
+        self.dropout, self.classify = nn.Dropout(dropout), nn.Linear(width, len(classes))
+        self.entropy = nn.CrossEntropyLoss(label_smoothing=smoothing)
+
+    def forward(self, frames, valid, emotions=None):
+        logits = self.classify(self.dropout(frames)).float()
+        shares = valid / valid.sum(1, keepdim=True)
+        posterior = (logits.softmax(2) * shares[..., None]).sum(1)
+        vectors = {"mean": (frames * shares[..., None]).sum(1)}
+        if emotions is None:
+            return HeadOutput(posterior.log(), vectors=vectors)
+        loss = self.entropy(logits[valid], emotions[:, None].expand_as(valid)[valid])
+        return HeadOutput(posterior.log(), loss, vectors=vectors)
+
+
+HEAD = Segments
