@@ -102,7 +102,7 @@ def test_a_change_of_the_trainer_keeps_corpus_features_and_classical_systems(fin
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("workflow/serflow/models/hubert.py", "class MelFrontEnd", "# a remark\nclass MelFrontEnd"),
+        ("workflow/serflow/models/hubert.py", "class WaveFrontEnd", "# a remark\nclass WaveFrontEnd"),
         ("workflow/serflow/models/hubert.py", '"""HuBERT (', '"""HuBERT, explained otherwise ('),
         ("workflow/serflow/corpora/emodb.py", "EMOTIONS = ", "OTHERS = EMOTIONS = "),
     ],
