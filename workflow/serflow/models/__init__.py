@@ -104,12 +104,11 @@ def load_encoder(start):
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
     try:
-        model_type = _description(folder / "config.json").get("model_type") if folder.exists() else _on_hub(start)
-        if model_type == CLASSIFIER:
-            from serflow.heads.classifier import EmotionClassifier as model
-        else:
-            model = encoder_class(model_type)
-        loaded, report = model.from_pretrained(start, use_safetensors=True, output_loading_info=True)
+        told = _description(folder / "config.json") if folder.exists() else {"model_type": _on_hub(start)}
+        model, inner = encoder_class(_encoder_type(told)), {}
+        if told["model_type"] == CLASSIFIER:
+            inner = {"config": model.config_class.from_dict(told["encoder"]), "key_mapping": {r"^encoder\.": ""}}
+        encoder, report = model.from_pretrained(start, use_safetensors=True, output_loading_info=True, **inner)
     except UserError:
         raise
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
@@ -123,7 +122,6 @@ def load_encoder(start):
         raise UserError(
             f"The encoder '{start}' lacks {len(missing)} weights, such as {missing[0]}: give a complete checkpoint."
         )
-    encoder = loaded.encoder if model_type == CLASSIFIER else loaded
     bins, ours = (getattr(config, "input_size", None) for config in (encoder.config, type(encoder.config)()))
     if bins != ours:  # a config's default is what serflow extracts for it
         raise UserError(
