@@ -30,7 +30,7 @@ with job(snakemake) as made:
         name = f"{path.parent.name}{' (transductive)' * path.parts[-5].startswith('all')}"
         maskings.setdefault(name, []).append(json.loads(path.read_text(encoding="utf-8")))
     card = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
-    for marked in ("transductive", "speaker_normalised"):  # those of other tables are told there
+    for marked in ("heard unlabelled test audio", "normalised by speaker"):  # those of other tables are told there
         card[marked] = [title for title in card[marked] if title in settings["titles"].values()]
     notes = [*sentences(card), *settings["recipe"], *masking_notes(maskings)]
     notes += probe_notes(predictions, settings["titles"])
