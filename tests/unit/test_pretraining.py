@@ -93,6 +93,8 @@ def test_what_planning_reads_of_a_model_is_what_it_is(model):
     for name, option in model.options.items():
         told = getattr(config(), name)
         assert (tuple(told) if isinstance(told, list) else told) == option.default
+    fixed = getattr(made, "FIXED", ())
+    assert not set(fixed) & set(model.options) and all(hasattr(config(), name) for name in fixed)
     for size in model.sizes:
         check_options(model, {"size": size})
         config(**model.sizes[size])

@@ -95,6 +95,7 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
             'cannot have size "smal": it is tiny, small, medium',
         ),
         ({"encoders": {"hubert": {"options": {"layrdrop": 0.1}}}}, "no option 'layrdrop': did you mean 'layerdrop'?"),
+        ({"encoders": {"hubert": {"options": {"stack": 4}}}}, "Model mel-hubert has no option 'stack'"),
         ({"encoders": {"hubert": {"from": "lab/hubert"}}}, "a checkpoint has its own; remove them"),
         ({"encoders": {"hubert": "/no/such/folder"}}, "'/no/such/folder' is no folder"),
         ({"systems": {"hubert-mean": {"head": "poled"}}}, "There is no head 'poled': did you mean 'pooled'?"),

@@ -21,7 +21,7 @@ def probes(predictions):
 
     Within the utterances that one network was tested on, whose speakers it never heard; averaged over fold and seed.
     Speakers are told apart by ten parts of the utterances, emotions in one speaker by the others of the fold, so a
-    fold of one speaker tells neither (NaN).
+    fold of one speaker, or with a speaker of one utterance, tells neither (NaN).
     """
     return {name: _probed(predictions, PREFIX + name) for name in vector_names(predictions)}
 
@@ -30,8 +30,9 @@ def _probed(predictions, column):
     found = {"speaker": [], "emotion": []}
     for _, own in predictions.groupby(["fold", "seed"]):
         vectors, speakers = np.stack(own[column].to_numpy()), own["speaker"].to_numpy()
-        if len(set(speakers)) > 1:
-            parts = StratifiedKFold(min(10, own["speaker"].value_counts().min()), shuffle=True, random_state=0)
+        fewest = own["speaker"].value_counts().min()
+        if len(set(speakers)) > 1 and fewest > 1:
+            parts = StratifiedKFold(min(10, fewest), shuffle=True, random_state=0)
             tasks = {
                 "speaker": (speakers, parts, None),
                 "emotion": (own["label"].to_numpy(), LeaveOneGroupOut(), speakers),

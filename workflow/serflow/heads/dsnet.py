@@ -41,8 +41,8 @@ class DSNet(nn.Module):
         pooled, weights = self.pooling(frames, valid)
         vectors = [pooled] if partner is None else [pooled, self.pooling(*partner)[0]]
         shared = self.standardise(torch.cat(vectors).float())  # statistics of both: the branches are one network
-        emotional, identity, logits = self.emotion(shared), self.identity(shared), self.classify(self.emotion(shared))
-        own, terms = len(frames), {}
+        emotional, identity = self.emotion(shared), self.identity(shared)
+        logits, own, terms = self.classify(emotional), len(frames), {}
         if emotions is not None:
             orthogonal, calibration = self.weights
             terms["emotion"] = cross_entropy(logits[:own], emotions)

@@ -6,10 +6,11 @@ READS      what its inputs are: `audio`, or one of the features
 STACK      10 ms frames of it a token of an encoder
 OBJECTIVE  what its pretraining has to guess, one of serflow.objectives; None where it is not pretrained
 SIZES      presets of its options by name
+FIXED      fields of its config that no option may set: what its inputs or its pretraining decide
 
-Its options are the annotated fields of its config class, `<Model>Config`, whose `model_type` is the file's name (with
-`serflow_` before it where that name may be another's). At its end stand the classes: `ENCODER`, frames -> frames, and
-`PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
+Its options are the other annotated fields of its config class, `<Model>Config`, whose `model_type` is the file's name
+(with `serflow_` before it where that name may be another's). At its end stand the classes: `ENCODER`, frames -> frames,
+and `PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
 """
 
 import importlib
@@ -172,7 +173,8 @@ def _described(file):
     if kind is None:
         return None
     told = {"OBJECTIVE": None, "SIZES": {}} | registry.constants(file, TOLD)
-    options = registry.fields(file, "Config")
+    fixed = registry.constants(file, ["FIXED"]).get("FIXED", ())
+    options = {name: option for name, option in registry.fields(file, "Config").items() if name not in fixed}
     return Model(file.stem.replace("_", "-"), kind, *(told[name] for name in TOLD), options)
 
 

@@ -5,6 +5,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 from serflow.models.outputs import EncoderFrames, valid_frames
 
 READS, STACK, OBJECTIVE = "fbank_deltas", 1, None
+FIXED = ("hidden_size", "num_hidden_layers")
 
 
 class FramesConfig(PreTrainedConfig):

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModel, HubertConfig
 from serflow.models.hubert import FrameHubert, HubertForMaskedPrediction
 
 READS, STACK, OBJECTIVE = "fbank", 2, "units"
+FIXED = ("mel_bins", "stack", "conv_dim", "conv_kernel", "conv_stride")
 SIZES = {
     "tiny": {
         "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128,

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 from serflow.models.outputs import EncoderFrames
 
 READS, STACK, OBJECTIVE = "fbank", 1, None
+FIXED = ("input_size",)
 SIZES = {"small": {}, "tiny": {"hidden_size": 32, "num_attention_heads": 2, "layers": 1}}  # ours
 STEM = 4  # frames, and bands, that the convolutions make one
 
