@@ -9,8 +9,8 @@ SIZES      presets of its options by name
 FIXED      fields of its config that no option may set: what its inputs or its pretraining decide
 
 Its options are the other annotated fields of its config class, `<Model>Config`, whose `model_type` is the file's name
-(with `serflow_` before it where that name may be another's). At its end stand the classes: `ENCODER`, frames -> frames,
-and `PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
+(with `serflow_` before it where that name may be another's). At its end stand the classes: `ENCODER`, frames ->
+frames, and `PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
 """
 
 import importlib
