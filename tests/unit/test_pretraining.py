@@ -88,6 +88,7 @@ def test_the_same_seed_gives_the_same_weights():
 def test_what_planning_reads_of_a_model_is_what_it_is(model):
     made = importlib.import_module(model.module)
     assert (model.reads, model.stack, model.objective) == (made.READS, made.STACK, made.OBJECTIVE)
+    assert model.takes == getattr(made, "TAKES", {})
     config = made.ENCODER.config_class
     assert config.model_type == model.name.replace("-", "_")
     for name, option in model.options.items():

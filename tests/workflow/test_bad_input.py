@@ -104,6 +104,7 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for model mockingjay"),
         ({"pretraining": {"random-spans": {"masking": "matched"}}}, "masking needs the key 'intensity' too"),
         ({"pretraining": {"surroundings": {"intensity": "energy"}}}, "without score_branch or weighted: set one"),
+        ({"pretraining": {"random-spans": {"intensity": "energy"}}}, "without masking or score_branch: set one"),
         ({"tables": {"intensity": {"title": "x", "rows": {"majority": None}}}}, "give yours another name"),
         ({"intensity": {"energy": {"method": "energie"}}}, "There is no method 'energie': did you mean 'energy'?"),
         ({"intensity": {"strengthnet": {"corpus": "esd"}}}, "corpus is esd, but there is no results/esd/fold-0"),

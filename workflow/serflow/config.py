@@ -208,34 +208,22 @@ def _telling(where):
 
 
 def _check_objectives(config):
-    """A pretraining has what its encoder's objective needs, and nothing that it would not use."""
-    needed = {"units": {"units"}, "masked frames": set(), "frames": set()}
-    allowed = {
-        "units": {"units"},
-        "masked frames": {"intensity", "masking", "score_branch"},
-        "frames": {"intensity", "score_branch", "weighted"},
-    }
+    """A pretraining has what its model needs, and nothing that it would not use."""
     for name, entry in config["pretraining"].items():
-        start = origin(config, name)
-        model = model_of(start)
-        objective = model.objective
-        if objective is None:
-            raise UserError(f"config: pretraining.{name}: model {model.name} is not pretrained: remove it.")
+        where, model = f"config: pretraining.{name}", model_of(origin(config, name))
+        if model.objective is None:
+            raise UserError(f"{where}: model {model.name} is not pretrained: remove it.")
         given = {key for key in ("units", "intensity", "score_branch", "weighted") if entry[key]}
         given |= {"masking"} if entry["masking"] != "random" else set()
-        for key in sorted(given - allowed[objective]):
-            raise UserError(f"config: pretraining.{name}.{key} is not for model {model.name}: remove it.")
-        for key in sorted(needed[objective] - given):
-            raise UserError(f"config: pretraining.{name} lacks the key '{key}': model {model.name} needs it.")
-        for key in sorted(given & {"masking", "score_branch", "weighted"}):
-            if "intensity" not in given:
-                raise UserError(
-                    f"config: pretraining.{name}.{key} needs the key 'intensity' too: name an entry of intensity."
-                )
-        if objective == "frames" and given == {"intensity"}:
-            raise UserError(
-                f"config: pretraining.{name}.intensity changes nothing without score_branch or weighted: set one."
-            )
+        for key in sorted(given - set(model.takes)):
+            raise UserError(f"{where}.{key} is not for model {model.name}: remove it.")
+        for key in (key for key, needed in model.takes.items() if needed and key not in given):
+            raise UserError(f"{where} lacks the key '{key}': model {model.name} needs it.")
+        users = sorted({"masking", "score_branch", "weighted"} & set(model.takes))
+        for key in (key for key in users if key in given and "intensity" not in given):
+            raise UserError(f"{where}.{key} needs the key 'intensity' too: name an entry of intensity.")
+        if "intensity" in given and not given & set(users):
+            raise UserError(f"{where}.intensity changes nothing without {' or '.join(users)}: set one.")
 
 
 def _named(name, known, where):

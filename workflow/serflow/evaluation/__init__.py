@@ -1,1 +1,1 @@
-"""From predictions to what a paper prints: metrics, statistics, tables and figures."""
+"""From predictions to what a paper prints: metrics, statistics, tables, figures (docs/methods.md, last section)."""

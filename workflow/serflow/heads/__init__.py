@@ -1,4 +1,5 @@
-"""Heads: from the frames of an encoder to emotions. A new head is one new file here, found by its name.
+"""Heads: from the frames of an encoder to emotions. A new head is one new file here, found by its
+name. docs/methods.md tells what in each is ours.
 
 A head is a `torch.nn.Module`, the file's `HEAD`, made with the width of a frame, the names of the classes and its
 options, the annotated keyword-only arguments of its `__init__`. It is called with frames `[B, T, D]`, which of them

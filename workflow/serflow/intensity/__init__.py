@@ -1,4 +1,4 @@
-"""Frame-level emotion intensity: how emotional each frame of an utterance sounds.
+"""Frame-level emotion intensity: how emotional each frame of an utterance sounds (docs/methods.md, EMS).
 
 ranking.py   functionals -> an utterance's strength, by relative attributes: what StrengthNet learns
 loudness.py  the controls: how loud a frame is, which any learned intensity must beat

@@ -1,10 +1,12 @@
-"""Models: each file reads as its paper, and a new model is one new file here, found by its name.
+"""Models: each file reads as its paper, and a new model is one new file here, found by its name. What in each is the
+paper's and what ours, docs/methods.md tells.
 
 What planning needs of a model stands at the top of its file, in literals that are read without importing torch:
 
 READS      what its inputs are: `audio`, or one of the features
 STACK      10 ms frames of it a token of an encoder
 OBJECTIVE  what its pretraining has to guess, one of serflow.objectives; None where it is not pretrained
+TAKES      keys of a pretraining that it has a use for -> whether it needs them
 SIZES      presets of its options by name
 FIXED      fields of its config that no option may set: what its inputs or its pretraining decide
 
@@ -23,7 +25,7 @@ from serflow import registry
 from serflow.errors import UserError
 
 CLASSIFIER = "serflow_emotion_classifier"  # a fine-tuned system, whose encoder can be taken out
-TOLD = ("READS", "STACK", "OBJECTIVE", "SIZES")
+TOLD = ("READS", "STACK", "OBJECTIVE", "TAKES", "SIZES")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Model:
     reads: str
     stack: int
     objective: str | None
+    takes: dict
     sizes: dict
     options: dict
 
@@ -172,7 +175,7 @@ def _described(file):
     kind = next((role.lower() for role in ("ENCODER", "NETWORK") if role in registry.assigned(file)), None)
     if kind is None:
         return None
-    told = {"OBJECTIVE": None, "SIZES": {}} | registry.constants(file, TOLD)
+    told = {"OBJECTIVE": None, "TAKES": {}, "SIZES": {}} | registry.constants(file, TOLD)
     fixed = registry.constants(file, ["FIXED"]).get("FIXED", ())
     options = {name: option for name, option in registry.fields(file, "Config").items() if name not in fixed}
     return Model(file.stem.replace("_", "-"), kind, *(told[name] for name in TOLD), options)

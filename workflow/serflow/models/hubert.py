@@ -17,6 +17,7 @@ from serflow.models import encoder_class
 from serflow.models.outputs import EncoderFrames
 
 READS, STACK, OBJECTIVE = "audio", 2, "units"
+TAKES = {"units": True}
 # Base is the paper's, the others are ours. Dropout inside attention keeps CPUs from their fast attention; small
 # models do as well with what is left.
 SIZES = {

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModel, HubertConfig
 from serflow.models.hubert import FrameHubert, HubertForMaskedPrediction
 
 READS, STACK, OBJECTIVE = "fbank", 2, "units"
+TAKES = {"units": True}
 FIXED = ("mel_bins", "stack", "conv_dim", "conv_kernel", "conv_stride")
 SIZES = {
     "tiny": {

@@ -15,6 +15,7 @@ from serflow.models import s3prl
 from serflow.models.outputs import EncoderFrames, Reconstruction, valid_frames
 
 READS, STACK, OBJECTIVE = "fbank_deltas", 1, "masked frames"
+TAKES = {"intensity": False, "masking": False, "score_branch": False}
 FIXED = ("input_size", "output_size", "score_branch")
 SIZES = {  # base is the paper's, small is ours: dropout inside attention keeps CPUs from their fast attention
     "base": {},

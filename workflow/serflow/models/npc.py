@@ -16,6 +16,7 @@ from serflow.models import s3prl
 from serflow.models.outputs import EncoderFrames, Reconstruction, valid_frames
 
 READS, STACK, OBJECTIVE = "fbank_hamming", 1, "frames"
+TAKES = {"intensity": False, "score_branch": False, "weighted": False}
 FIXED = ("input_size", "score_branch", "weighted")
 SIZES = {"base": {}, "small": {"hidden_size": 128, "num_blocks": 3, "codebook_size": 32}}  # base is the paper's
 
