@@ -22,8 +22,13 @@ import pandas as pd
 HERE = Path(__file__).parent
 BASE = {
     "encoder": "mel-hubert small", "frozen": "nothing", "standardise": True, "pooling": "mean+std", "layers": "last",
+    "head": "pooled", "segment": 0, "weight_decay": 1e-5,
     "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "utterance",
     "dropout": 0.0, "smoothing": 0.0, "masked": 0.0,
+}  # fmt: skip
+TF = {
+    "encoder": "tf-transformer small", "head": "segments", "segment": 256, "crop_seconds": 2.56, "weight_decay": 0.01,
+    "learning_rate": 0.0005,
 }  # fmt: skip
 CHANGES = [
     {},
@@ -52,6 +57,11 @@ CHANGES = [
         for encoder, rates in (("mockingjay small", (0.001, 0.005)), ("npc small", (0.001, 0.005)))
         for rate, layers in product(rates, ("weighted", 1, "last"))
     ),
+    TF,
+    TF | {"standardise": False},
+    TF | {"segment": 128, "crop_seconds": 1.28, "batch_size": 32},
+    TF | {"learning_rate": 0.001},
+    TF | {"steps": 600},
 ]
 
 
@@ -61,6 +71,7 @@ def unweighted_accuracy(results, change, fold, seed):
     import torch
     from torch import nn
 
+    from serflow import heads
     from serflow.batches import Inputs, LabelledBatches
     from serflow.evaluation import metrics
     from serflow.folds import labelled_parts
@@ -75,7 +86,7 @@ def unweighted_accuracy(results, change, fold, seed):
     class Smoothed(EmotionClassifier):
         def forward(self, input_values, lengths, emotions=None, columns=None):
             output = super().forward(input_values, lengths, emotions, columns)
-            if emotions is not None:
+            if emotions is not None and recipe["smoothing"]:
                 logits = output.logits.float()
                 output.loss = nn.functional.cross_entropy(logits, emotions, label_smoothing=recipe["smoothing"])
             return output
@@ -95,7 +106,7 @@ def unweighted_accuracy(results, change, fold, seed):
 
     began, recipe = time.process_time(), BASE | change
     schedule = {
-        "warmup": 0.1, "weight_decay": 1e-5, "betas": [0.9, 0.999], "epsilon": 1e-8, "clip": 5,
+        "warmup": 0.1, "betas": [0.9, 0.999], "epsilon": 1e-8, "clip": 5,
         "checkpoint_steps": 10**6, "report_steps": 10**6, **recipe,
     }  # fmt: skip
     torch.set_num_threads(1)
@@ -104,9 +115,11 @@ def unweighted_accuracy(results, change, fold, seed):
     folds = pd.read_parquet(results / "corpus/folds.parquet")
     parts, classes = labelled_parts(utterances, folds, fold, "validation")
     name, size = recipe["encoder"].split()
-    head = {"options": {key: recipe[key] for key in ("pooling", "standardise")}}
-    kind, encoder = described(name), build(name, {"size": size}, seed)
-    model = Smoothed.around(encoder, classes, recipe | head, seed)
+    known = heads.described(recipe["head"]).options
+    options = {key: recipe[key] for key in ("pooling", "standardise") if key in known}
+    cut = {"segment": recipe["segment"], "hop": recipe["segment"] // 2} if recipe["segment"] else {}
+    kind, encoder = described(name), build(name, {"size": size, **cut}, seed)
+    model = Smoothed.around(encoder, classes, recipe | {"options": options}, seed)
     if recipe["dropout"]:
         model.head.standardise = nn.Sequential(model.head.standardise, nn.Dropout(recipe["dropout"]))
     store = FrameStore(results / f"features/{kind.reads}.arrow")

@@ -27,12 +27,12 @@ CLASSES, UTTERANCES, SECONDS = ["anger", "neutral"], 64, 3
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--branches", nargs="+", default=["time", "full"])
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=60, help="steps a round")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=100, help="steps a round")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     schedule = {
-        "steps": chosen.steps, "batch_size": chosen.batch, "crop_seconds": 1.28, "learning_rate": 0.001,
+        "steps": chosen.steps, "batch_size": chosen.batch, "crop_seconds": 2.56, "learning_rate": 0.0005,
         "warmup": 0.1, "weight_decay": 0.01, "betas": [0.9, 0.999], "epsilon": 1e-8, "clip": 5,
         "checkpoint_steps": 10**6, "report_steps": 50,
     }  # fmt: skip
@@ -65,8 +65,9 @@ def speech(folder, schedule):
 
 
 def network(branches):
+    options = {"branches": branches, "segment": 256, "hop": 128}
     settings = {"head": "segments", "options": {}, "layers": "last", "frozen": "nothing"}
-    return EmotionClassifier.around(build("tf-transformer", {"branches": branches}, 0), CLASSES, settings, 0)
+    return EmotionClassifier.around(build("tf-transformer", options, 0), CLASSES, settings, 0)
 
 
 def serflow(model, batches, schedule, folder):
