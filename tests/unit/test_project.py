@@ -166,12 +166,13 @@ def test_a_table_says_how_its_rows_were_made():
     networks, heads, trained, pretrained, C = recipe_sentences(demo(), rows)
     assert networks == "Networks: mel-hubert (size small), input normalised over the utterance."
     assert heads == (
-        "Heads: pooled (pooling mean+std, standardise) of the last layer; HuBERT + frame labels + attention (FLEA): "
+        "Heads: pooled (pooling mean+std, standardise) of the last layer; "
+        '"HuBERT + frame labels + attention (FLEA)": '
         "pooled (pooling attention+std, standardise) of the last layer."
     )
     assert trained == "Trained: 48 steps of 16 utterances, at most 6 s each, learning rate 0.0005."
     assert pretrained == "Pretrained: 120 steps of 20 s, learning rate 0.001, 50 units."
-    assert C == "C: eGeMAPS + linear SVM 0.1; fixed beforehand."
+    assert C == 'C: "eGeMAPS + linear SVM" 0.1; fixed beforehand.'
     assert list(recipe_sentences(demo(), ["majority"])) == []
 
 

@@ -17,9 +17,12 @@ def recipe_sentences(config, rows):
     pretrained = {name: _pretraining(config, name) for name in config["pretraining"] if name in under}
     if pretrained:
         yield f"Pretrained: {_shared(pretrained)}."
-    C = {system["title"]: CLASSICAL[system["method"]].C for name, system in systems.items() if name not in trained}
-    if any(C.values()):
-        yield f"C: {', '.join(f'{title} {value:g}' for title, value in C.items() if value)}; fixed beforehand."
+    linear = [
+        (system["title"], CLASSICAL[system["method"]].C) for name, system in systems.items() if name not in trained
+    ]
+    fixed = [f'"{title}" {C:g}' for title, C in linear if C]
+    if fixed:
+        yield f"C: {', '.join(fixed)}; fixed beforehand."
 
 
 def _network(config, name):
@@ -61,7 +64,7 @@ def _pretraining(config, name):
 
 
 def _shared(recipes):
-    """`{name: recipe}` as one text: what most share, then the others with their names."""
+    """`{name: recipe}` as one text: what most share, then the others with their names, which may have commas."""
     (common, _), *others = Counter(recipes.values()).most_common()
-    names = {other: [name for name, recipe in recipes.items() if recipe == other] for other, _ in others}
+    names = {other: [f'"{name}"' for name, recipe in recipes.items() if recipe == other] for other, _ in others}
     return "; ".join([common, *(f"{', '.join(sharing)}: {other}" for other, sharing in names.items())])
