@@ -28,8 +28,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--branches", nargs="+", default=["time", "full"])
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=100, help="steps a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300, help="steps a round")
+    parser.add_argument("--rounds", type=int, default=2)
     chosen = parser.parse_args()
     schedule = {
         "steps": chosen.steps, "batch_size": chosen.batch, "crop_seconds": 2.56, "learning_rate": 0.0005,
