@@ -1,20 +1,27 @@
 """Whole files or none: what a stage writes appears under its name only when it is complete."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serflow.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OF_THIS_MACHINE = ("root", "folders", "files", "truth")  # parameters of jobs that are true of one machine only
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
     The temporary may become a file or a folder. A block that fails leaves neither.
@@ -33,7 +40,7 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
-def check_writable(folder):
+def check_writable(folder: str | Path) -> None:
     """UserError unless files can be made in `folder`, which need not be there yet."""
     folder = Path(folder).absolute()
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
@@ -45,16 +52,16 @@ def check_writable(folder):
         raise UserError(f"{there}: {error.strerror}: free space or give rights there, then run again.") from error
 
 
-def write_text(path, text):
+def write_text(path: str | Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, content):
+def write_json(path: str | Path, content: dict) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def write_parquet(path, frame, made=None):
+def write_parquet(path: str | Path, frame: pd.DataFrame, made: dict | None = None) -> None:
     """Write a pandas frame; `made` (a JSON-able dict: what produced it) goes into the schema's metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -65,12 +72,12 @@ def write_parquet(path, frame, made=None):
         pq.write_table(table, temporary)
 
 
-def encode(made):
+def encode(made: dict | None) -> bytes:
     """What produced an artifact, as the bytes of canonical JSON."""
     return json.dumps(made or {}, sort_keys=True).encode()
 
 
-def digest(path):
+def digest(path: str | Path) -> str:
     """SHA-256 of a file, or of the names and contents of all files below a folder."""
     path = Path(path)
     if path.is_file():

@@ -6,7 +6,7 @@ import sys
 from serflow.errors import UserError
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int | None:
     """Run one subcommand; returns its exit code."""
     parser = argparse.ArgumentParser(prog="serflow", description="Compare methods of speech emotion recognition.")
     commands = parser.add_subparsers(required=True, metavar="command")

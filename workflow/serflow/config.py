@@ -27,11 +27,11 @@ SCHEDULES = {  # whose entries differ from which common schedule
 
 
 @cache
-def schema():
+def schema() -> dict:
     return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506 (as safe, and in C)
 
 
-def complete(config):
+def complete(config: dict) -> dict:
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
     config = _typed(_without_removed(copy.deepcopy(dict(config))), schema())
     _name_checkpoints(config)
@@ -284,7 +284,7 @@ def _add_transductive(config):
             table["claims"] = table["claims"] and [variants.get(name, name) for name in table["claims"]]
 
 
-def check_root(config):
+def check_root(config: dict) -> None:
     """UserError unless the corpus' folder is there, and with its table for demo, or the demo will make its own."""
     root, adapter = config["root"], config["corpus"]["adapter"]
     if root is None and adapter != "demo":
@@ -298,14 +298,14 @@ def check_root(config):
         )
 
 
-def intensity_elsewhere(config, name, seed):
+def intensity_elsewhere(config: dict, name: str, seed: int | str) -> str:
     """The network of an intensity that another corpus' run made with the same seed."""
     return (
         f"results/{config['intensity'][name]['corpus']}/fold-0/seed-{seed}/intensity/{name}/model/model.safetensors"
     )
 
 
-def check_intensity(config):
+def check_intensity(config: dict) -> None:
     """UserError unless the networks that intensities take from another corpus are there, and are another's."""
     for name, entry in config["intensity"].items():
         if entry["corpus"] is None:
@@ -328,7 +328,7 @@ def check_intensity(config):
                 )
 
 
-def reference():
+def reference() -> str:
     """config/README.md: every key with its description and default, from the schema."""
     lines = [
         "# Configuration",

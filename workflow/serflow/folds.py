@@ -15,7 +15,15 @@ LISTED = ("utterance", "speaker", "session")
 FITTED = {"last": ("train", "validation"), "validation": ("train",)}  # selection -> parts that may be fitted on
 
 
-def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0, file=None, test=None):
+def split(
+    utterances: pd.DataFrame,
+    protocol: str = "k-fold",
+    count: int = 5,
+    validation_speakers: int = 1,
+    seed: int = 0,
+    file: str | Path | None = None,
+    test: list[str] | None = None,
+) -> pd.DataFrame:
     """Cross-validation of `utterances`, a frame with `utterance, speaker, gender, session, corpus, emotion, sha256`.
 
     protocol: `k-fold` deals speakers into `count` folds, balanced by class and gender as far as they allow;
@@ -47,7 +55,7 @@ def split(utterances, protocol="k-fold", count=5, validation_speakers=1, seed=0,
     return folds
 
 
-def heard_by(folds, pool, selection):
+def heard_by(folds: pd.DataFrame, pool: str, selection: str) -> list[list[str]]:
     """Utterances that a fit in `pool` may hear, and those of validation speakers that may watch it; two lists.
 
     `fold-<k>` hears the training speakers of fold k, and where `selection` is `last`, so that nothing is chosen on
@@ -59,7 +67,9 @@ def heard_by(folds, pool, selection):
     return [part["train"], part["validation"]]
 
 
-def labelled_parts(utterances, folds, fold, selection):
+def labelled_parts(
+    utterances: pd.DataFrame, folds: pd.DataFrame, fold: int, selection: str
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """({part: its rows of `utterances`} of one fold, sorted class names); `selection` as in `heard_by`."""
     rows = utterances.set_index("utterance", drop=False)
     parts = {part: rows.loc[names].reset_index(drop=True) for part, names in _parts(folds, fold, selection).items()}

@@ -1,6 +1,7 @@
 """Progress for people: a line every ten seconds, readable when several jobs share a terminal."""
 
 import sys
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
@@ -31,11 +32,11 @@ LINE = {
 }
 
 
-def track(items, total, what):
+def track(items: Iterable, total: int, what: str) -> tqdm:
     """Iterate over `items`, telling every ten seconds how far `what` is and how long it will still take."""
     return tqdm(items, total=total, desc=what, **LINE)
 
 
-def say(line):
+def say(line: str) -> None:
     """One line for people."""
     LINES.write(line)

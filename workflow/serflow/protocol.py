@@ -1,11 +1,28 @@
 """The protocol card: who is trained on, who is tested, what is scored, and what heard test audio."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from serflow.folds import LEFT_OUT, PARTS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def card(
-    utterances, folds, corpus, settings, selection, seeds, seeds_of, transductive, speaker_normalised, published=None
-):
+    utterances: pd.DataFrame,
+    folds: pd.DataFrame,
+    corpus: str,
+    settings: dict,
+    selection: str,
+    seeds: list[int],
+    seeds_of: str,
+    transductive: list[str],
+    speaker_normalised: list[str],
+    published: int | None = None,
+) -> dict:
     """A JSON-able description of `folds` of `utterances`.
 
     settings: what `folds.split` was told. selection: `last` or `validation`. transductive: titles of the systems
@@ -37,7 +54,7 @@ def card(
     }
 
 
-def sentences(card):
+def sentences(card: dict) -> Iterator[str]:
     """What stands under every table."""
     folds = card["folds"]
     classes = [

@@ -12,7 +12,7 @@ from serflow.errors import UserError
 LIBRARY = Path(__file__).parent
 
 
-def code_digest(script, *modules):
+def code_digest(script: str | Path, *modules: str) -> str:
     """SHA-256 of `script`, of every module of serflow that it imports, however indirectly, and of `modules`.
 
     Comments, docstrings and layout do not count. Imports inside functions do. job.py does not: what it does around
@@ -28,7 +28,7 @@ def code_digest(script, *modules):
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def listing_digest(folder):
+def listing_digest(folder: str | Path | None) -> str | None:
     """SHA-256 of the names, sizes and times of all files below `folder`; None for none. Fast: opens no file."""
     if folder is None:
         return None

@@ -4,6 +4,7 @@ models and heads without importing torch."""
 import ast
 import difflib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ class Option:
     default: object
     schema: dict
 
-    def told(self):
+    def told(self) -> str:
         """In words, what may stand there."""
         kinds = self.schema.get("anyOf", [self.schema])
         return "it is " + " or ".join(
@@ -31,20 +32,20 @@ class Option:
         )
 
 
-def chosen(name, known, what):
+def chosen(name: object, known: dict, what: str) -> object:
     """`known[name]`; UserError with the hint of a close name, as in "`what` '<name>': did you mean ...?"."""
     if name in known:
         return known[name]
     raise UserError(f"{what} '{name}': {hint(name, known)}")
 
 
-def hint(name, known):
+def hint(name: object, known: Collection) -> str:
     """What may have been meant by `name`."""
     close = difflib.get_close_matches(str(name), map(str, known), n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(map(str, known)) or 'none'}."
 
 
-def constants(file, names):
+def constants(file: Path, names: Collection[str]) -> dict:
     """{name: value} of the literals that a file assigns to `names`, one by one or as a tuple."""
     found = {}
     for targets, value in _assignments(file):
@@ -54,7 +55,7 @@ def constants(file, names):
     return found
 
 
-def assigned(file):
+def assigned(file: Path) -> dict[str, str]:
     """{name: name of what is assigned to it} of a file's aliases, as in `ENCODER = NpcModel`."""
     found = {}
     for targets, value in _assignments(file):
@@ -64,7 +65,7 @@ def assigned(file):
     return found
 
 
-def fields(file, ending):
+def fields(file: Path, ending: str) -> dict[str, Option]:
     """{name: Option} of the annotated literals in the classes whose name ends so, and in those of the library under
     them."""
     classes = [node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name.endswith(ending)]
@@ -77,7 +78,7 @@ def fields(file, ending):
     return found | {line.target.id: Option(ast.literal_eval(line.value), _schema(line.annotation)) for line in lines}
 
 
-def keywords(file, name):
+def keywords(file: Path, name: str) -> dict[str, Option]:
     """{name: Option} of the keyword-only arguments of `__init__` of the class `name`."""
     (owner,) = (node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name == name)
     made = next(node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
@@ -85,7 +86,7 @@ def keywords(file, name):
     return {one.arg: Option(ast.literal_eval(default), _schema(one.annotation)) for one, default in pairs}
 
 
-def check(values, options, whose):
+def check(values: dict, options: dict[str, Option], whose: str) -> None:
     """UserError, naming `whose` they are, where one of `values` is no option, or not of its type."""
     for name, value in values.items():
         option = chosen(name, options, f"{whose} has no option")

@@ -5,6 +5,7 @@ A check is a generator of findings, (mark, sentence), about a `findings.Run`, to
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 
 from serflow.doctor.findings import ERROR, WARNING, Run
 from serflow.doctor.inputs import configuration, corpus
@@ -15,7 +16,7 @@ from serflow.errors import UserError
 CHECKS = (environment, devices, configuration, corpus, results, plan, disk)
 
 
-def examine(configfiles=(), settings=(), cores=None):
+def examine(configfiles: Iterable[str] = (), settings: Iterable[str] = (), cores: int | None = None) -> int:
     """Print the findings of every check up to the first that finds an error; returns the exit code."""
     run, marks = Run(list(configfiles), list(settings), cores), Counter()
     for check in CHECKS:

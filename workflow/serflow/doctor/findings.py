@@ -17,5 +17,5 @@ class Run:
     bytes: float = 0.0
 
 
-def gigabytes(count):
+def gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

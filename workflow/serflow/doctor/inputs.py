@@ -1,15 +1,16 @@
 """Checks of what is given: configuration and corpus."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from serflow.doctor.findings import ERROR, OK, WARNING
+from serflow.doctor.findings import ERROR, OK, WARNING, Run
 from serflow.errors import UserError
 
 OPENED = 8  # audio files that are tried
 
 
-def configuration(run):
+def configuration(run: Run) -> Iterator[tuple[str, str]]:
     """The configuration as Snakemake merges it."""
     from serflow import config
 
@@ -38,7 +39,7 @@ def _merged(configfiles, settings):
     return config
 
 
-def corpus(run):
+def corpus(run: Run) -> Iterator[tuple[str, str]]:
     """The corpus as its file names and label files promise it, and a handful of its audio."""
     settings = run.config["corpus"]
     if settings["adapter"] == "demo" and run.config["root"] is None:

@@ -3,17 +3,18 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from serflow.audio import RATE
-from serflow.doctor.findings import OK
+from serflow.doctor.findings import OK, Run
 from serflow.errors import UserError
 from serflow.features import HOP, WIDTHS
 
 TRAINED = {"finetune": "systems", "pretrain": "pretraining", "train_intensity": "intensity"}  # rule -> whose schedule
 
 
-def plan(run):
+def plan(run: Run) -> Iterator[tuple[str, str]]:
     """What Snakemake would run."""
     arguments = ["--summary", "--cores", str(run.cores)]
     arguments += ["--configfile", *run.configfiles] if run.configfiles else []

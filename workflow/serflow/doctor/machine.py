@@ -6,14 +6,15 @@ import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from serflow.artifacts import check_writable
-from serflow.doctor.findings import ERROR, OK, WARNING, gigabytes
+from serflow.doctor.findings import ERROR, OK, WARNING, Run, gigabytes
 from serflow.errors import UserError
 
 
-def environment(run):
+def environment(run: Run) -> Iterator[tuple[str, str]]:
     """Python and the packages of pyproject.toml against the lock."""
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
@@ -60,7 +61,7 @@ def _holds(marker):
     return marker is None or marker.evaluate()
 
 
-def devices(run):
+def devices(run: Run) -> Iterator[tuple[str, str]]:
     """Cores, memory and accelerators."""
     import psutil
     import torch
@@ -89,7 +90,7 @@ def _faiss_gpus():
     return faiss.get_num_gpus()
 
 
-def results(run):
+def results(run: Run) -> Iterator[tuple[str, str]]:
     """Where results go can be written, and no cache will be written through."""
     check_writable(f"results/{run.config['corpus']['name']}")
     yield OK, f"results/{run.config['corpus']['name']} can be written"
@@ -108,7 +109,7 @@ def results(run):
         )
 
 
-def disk(run):
+def disk(run: Run) -> Iterator[tuple[str, str]]:
     """Whether what the run adds has room: audio and features, beside which models and embeddings are small."""
     free = shutil.disk_usage(_existing(Path("results"))).free
     told = f"{gigabytes(run.bytes)} of audio and features will be written to results/, {gigabytes(free)} free"

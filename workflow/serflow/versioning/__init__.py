@@ -9,6 +9,7 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
@@ -32,7 +33,7 @@ from serflow.versioning.stages import (
 HEADER = "# Made by `make dvc.yaml` from the workflow's jobs, for the corpora of config/corpora.yaml: edit those.\n"
 
 
-def plan(names=()):
+def plan(names: Collection[str] = ()) -> None:
     """Write dvc.yaml and the plan of every corpus. With `names` of corpora write their plans, for DVC while it runs.
 
     UserError when dvc.yaml no longer fits a corpus of `names`: DVC has read it by then.
@@ -62,7 +63,7 @@ def _planned(names=()):
     return workflows
 
 
-def commit():
+def commit() -> None:
     """Let DVC record what Snakemake alone has made. UserError when something is still to be made."""
     known = corpora()
     for workflow in _planned():
@@ -74,7 +75,7 @@ def commit():
     _take_as_made(known, _versioned())  # in committing, DVC wrote some of it anew
 
 
-def restore():
+def restore() -> None:
     """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
     _check_lock()
     checkout = _ended("dvc", "checkout")
@@ -101,7 +102,7 @@ def restore():
         print(f"No longer fitting, to be made anew by `dvc repro`: {', '.join(sorted(changed))}")
 
 
-def verify():
+def verify() -> None:
     """Compare every file of DVC's cache with the digest in its name. UserError names what is damaged or missing."""
     _check_lock()
     missing = json.loads(_told("data", "status", "--granular", "--json")).get("not_in_cache", [])

@@ -10,7 +10,7 @@ from serflow.errors import UserError
 from serflow.progress import track
 
 
-def damaged(folder):
+def damaged(folder: Path) -> dict[str, str]:
     """{cache file below `folder`: what it holds, as far as dvc.lock tells} of files whose MD5 is not their name."""
     files = sorted((folder / "files" / "md5").glob("??/*"))
     wrong = [file for file in track(files, len(files), "checking cache") if not _is_its_name(file)]

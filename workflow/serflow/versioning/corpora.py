@@ -10,7 +10,7 @@ FILE = Path("config/corpora.yaml")
 KEYS = {"overlays": [], "root": None, "push_audio": False}
 
 
-def corpora():
+def corpora() -> dict[str, dict]:
     """{corpus: {overlays: configuration files, root: its folder, push_audio: whether remotes get its speech}}."""
     listed = _read(FILE)
     if not isinstance(listed, dict) or not listed:

@@ -1,10 +1,16 @@
 """Snakemake's own view of a corpus: every job of the tables, and the stage that it belongs to."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serflow.errors import UserError
+
+if TYPE_CHECKING:
+    from snakemake.jobs import Job
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class Workflow:
     targets: dict
     pending: list
 
-    def owned(self):
+    def owned(self) -> dict[str, list[Job]]:
         """{stage: its jobs}, of the stages that the tables need."""
         stage_of = {file: stage for stage, files in self.targets.items() for file in files}
         owned = {stage: [] for stage in self.targets}
@@ -27,7 +33,7 @@ class Workflow:
             owned[stages.pop()].append(job)
         return {stage: own for stage, own in owned.items() if own}
 
-    def places(self):
+    def places(self) -> dict[str, str]:
         """{output: what of its job DVC tracks}: the folder of the job's own name, if any, or the file."""
         everything = {file for job in self.jobs for file in outputs(job)}
         places = {}
@@ -40,18 +46,18 @@ class Workflow:
         return places
 
 
-def outputs(job):
+def outputs(job: Job) -> list[str]:
     return list(map(str, job.output))
 
 
-def snakemake(corpus):
+def snakemake(corpus: dict) -> list[str]:
     """The command that makes all tables of a corpus, an entry of `corpora`."""
     overlays = ["--configfile", *corpus["overlays"]] if corpus["overlays"] else []
     root = ["--config", f"root={corpus['root']}"] if corpus["root"] else []
     return ["snakemake", *overlays, *root]
 
 
-def workflow_of(name, corpus):
+def workflow_of(name: str, corpus: dict) -> Workflow:
     """The `Workflow` of the corpus `name`, an entry of `corpora`. UserError when Snakemake can make none of it."""
     from snakemake.exceptions import WorkflowError
 

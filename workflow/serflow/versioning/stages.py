@@ -5,11 +5,12 @@ import os
 import re
 import shlex
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from serflow.artifacts import OF_THIS_MACHINE
 from serflow.errors import UserError
-from serflow.versioning.jobs import outputs, snakemake
+from serflow.versioning.jobs import Workflow, outputs, snakemake
 
 CONVERTED = "corpus/audio.arrow"
 SPEECH = ("raw", CONVERTED)  # what of results/<corpus>/ can be listened to
@@ -17,11 +18,11 @@ MODEL = r"/(ssl/[^/]+|intensity/[^/]+/model|systems/[^/]+/fold-\d+/seed-\d+)$"
 HERE_ONLY = (*OF_THIS_MACHINE, "state")  # a local encoder is a dependency, by its content
 
 
-def plan_file(name):
+def plan_file(name: str) -> str:
     return f"results/{name}/plan.json"
 
 
-def settings_of(workflow):
+def settings_of(workflow: Workflow) -> dict[str, dict]:
     """{stage: {rule and name of what is made: what its jobs are told}}, without what is true of one machine alone."""
     settings = {}
     for stage, jobs in workflow.owned().items():
@@ -43,7 +44,7 @@ def _portable(values):
     return told
 
 
-def stages_of(workflow, corpus):
+def stages_of(workflow: Workflow, corpus: dict) -> dict[str, dict]:
     """The entries of dvc.yaml's `stages` for a corpus: its plan, then what Snakemake makes by it."""
     name, places = workflow.name, workflow.places()
     stages = {
@@ -99,7 +100,7 @@ def _keeping(path, push_audio):
     return "plots" if path.startswith("figures/") else "outs", {"persist": True, **kept_here}
 
 
-def with_what_stands_behind(changed, stages):
+def with_what_stands_behind(changed: Iterable[str], stages: dict[str, dict]) -> set[str]:
     """The stages `changed` and all that read what they make, however indirectly; `stages` as in dvc.yaml."""
     reached = set(changed)
     while True:
@@ -120,7 +121,7 @@ def _outs(entry):
     return [path for section in ("outs", "plots", "metrics") for out in entry.get(section, []) for path in out]
 
 
-def overview(stages):
+def overview(stages: dict[str, dict]) -> dict:
     """The stage that gathers the tables of `stages` on one page."""
     tables = [path for entry in stages.values() for path in _outs(entry) if path.endswith(".md")]
     return {
@@ -130,13 +131,13 @@ def overview(stages):
     }
 
 
-def metrics(workflows):
+def metrics(workflows: list[Workflow]) -> list[str]:
     """The entry `metrics` of dvc.yaml: numbers that stand among other outputs of a stage."""
     files = [file for workflow in workflows for job in workflow.jobs for file in outputs(job)]
     return [file for file in files if Path(file).name in ("quality.json", "masking.json")]
 
 
-def artifacts(stages):
+def artifacts(stages: dict[str, dict]) -> dict[str, dict]:
     """The entry `artifacts` of dvc.yaml: a name for every model folder."""
     models = {}
     for path in (path for entry in stages.values() for path in _outs(entry) if re.search(MODEL, path)):
