@@ -5,6 +5,8 @@ import hashlib
 import math
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -19,7 +21,7 @@ class AudioFault(ValueError):
     """Why a recording cannot be used, as `kind: detail`."""
 
 
-def decode(path, start=0.0, end=None):
+def decode(path: str | Path, start: float = 0.0, end: float | None = None) -> tuple[np.ndarray, int]:
     """Samples float32 [n, channels] and rate in Hz, from `start` to `end` (seconds; None or NaN: file's end).
 
     Raises AudioFault: missing, unreadable, empty, unsupported rate, truncated, outside (the file), too short,
@@ -29,7 +31,7 @@ def decode(path, start=0.0, end=None):
         return _read(file, start, end), file.samplerate
 
 
-def load(path, start=0.0, end=None):
+def load(path: str | Path, start: float = 0.0, end: float | None = None) -> np.ndarray:
     """Samples float32 [n], 16 kHz, the mean of the channels. Raises AudioFault."""
     samples, rate = decode(path, start, end)
     samples = samples.mean(axis=1)
@@ -41,17 +43,19 @@ def load(path, start=0.0, end=None):
     return resample(torch.from_numpy(samples), rate, RATE).numpy()
 
 
-def to_int16(samples):
+def to_int16(samples: np.ndarray) -> np.ndarray:
     """Float samples in [-1, 1) as int16: exact for what was decoded from 16 bits, clipped beyond."""
     return np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype(np.int16)
 
 
-def from_int16(samples):
+def from_int16(samples: np.ndarray) -> np.ndarray:
     """What `to_int16` stored, as float32 in [-1, 1)."""
     return samples.astype(np.float32) / 32768.0
 
 
-def inspect(path, spans=((0.0, None),), min_seconds=0.0, max_seconds=math.inf):
+def inspect(
+    path: str | Path, spans: Sequence[tuple] = ((0.0, None),), min_seconds: float = 0.0, max_seconds: float = math.inf
+) -> list[dict | AudioFault]:
     """One entry for each (start, end) in `spans`, the file being opened once: an AudioFault, not raised, or
     a dict of seconds, sample_rate and channels (as stored) and digest (SHA-256 of the decoded samples).
     """

@@ -1,15 +1,24 @@
 """Utterances -> batches: data stay resident, and batch number i is the same whoever asks for it, and when."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
 from serflow.features import spectrogram
-from serflow.frames import batches_by_length
+from serflow.frames import FrameStore, batches_by_length
 from serflow.normalisation import moments
 from serflow.padding import padded
 from serflow.progress import say
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST_SAMPLES = 400  # what the convolutional front-end needs for its first token
 
@@ -20,7 +29,7 @@ class Inputs:
     `stack`: 10 ms frames a token of the encoder, whose convolutions have a window of 25 ms on waveforms.
     """
 
-    def __init__(self, store, stack=2, shared=None):
+    def __init__(self, store: FrameStore, stack: int = 2, shared: dict | None = None) -> None:
         """`shared`: see `shared_moments`; None: every utterance is normalised by its own."""
         self.store, self.moments = store, {} if shared is None else shared
         self.is_audio = store.width == 0
@@ -29,11 +38,11 @@ class Inputs:
         self.per_second = RATE if self.is_audio else round(1 / store.hop)
         self.tokens_per_second = 100 // stack
 
-    def tokens(self, rows):
+    def tokens(self, rows: np.ndarray) -> np.ndarray:
         """Tokens of each row, as the encoder counts them."""
         return (self.store.lengths[rows] - self.overhang) // self.step
 
-    def read(self, row, first=0, tokens=None):
+    def read(self, row: int, first: int = 0, tokens: int | None = None) -> np.ndarray:
         """Inputs of `tokens` tokens from token `first` on (None: all there is), float32."""
         last = None if tokens is None else (first + tokens) * self.step + self.overhang
         name, values = self.store.utterances[row], self.store[int(row)]
@@ -49,7 +58,16 @@ class PretrainingBatches(torch.utils.data.Dataset):
     Item i depends on `seed` and i alone, so a resumed run sees what an unbroken one would have.
     """
 
-    def __init__(self, inputs, streams, utterances, settings, objective, seed, steps=None):
+    def __init__(
+        self,
+        inputs: Inputs,
+        streams: dict[str, FrameStore],
+        utterances: list[str],
+        settings: dict,
+        objective: Callable,
+        seed: int,
+        steps: int | None = None,
+    ) -> None:
         """`streams`: frame stores `[T]` that go with the inputs, by name (`units`, `intensity`); `objective`: see
         serflow.objectives; `settings`: the pretraining's, whose `schedule` has `steps, batch_seconds,
         crop_seconds` and what the objective asks for; `steps` in place of the schedule's."""
@@ -64,10 +82,10 @@ class PretrainingBatches(torch.utils.data.Dataset):
         budget = schedule["batch_seconds"] * inputs.tokens_per_second
         self.plan = _epochs(self.tokens, budget, steps or schedule["steps"], seed)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.plan)
 
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step])
         batch = self.plan[step]
         tokens = int(self.tokens[batch].min())
@@ -89,7 +107,9 @@ class PretrainingBatches(torch.utils.data.Dataset):
 class LabelledBatches(torch.utils.data.Dataset):
     """Batches for emotion training: classes equally often, random crops, padded. Item i depends on seed and i."""
 
-    def __init__(self, inputs, rows, classes, schedule, seed, needs=()):
+    def __init__(
+        self, inputs: Inputs, rows: pd.DataFrame, classes: list[str], schedule: dict, seed: int, needs: Iterable = ()
+    ) -> None:
         """`rows`: frame with `utterance, emotion` and what the `needs`, names of COLUMNS, ask for; `classes`: sorted
         names; `schedule`: dict with `steps, batch_size, crop_seconds`."""
         self.inputs, self.seed = inputs, seed
@@ -101,10 +121,10 @@ class LabelledBatches(torch.utils.data.Dataset):
         self.of_class = [np.flatnonzero(self.emotions == emotion) for emotion in np.unique(self.emotions)]
         self.columns = {name: COLUMNS[name](rows, self) for name in needs}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step])
         batch = np.array([draw(rng, self.of_class) for _ in range(self.size)])
         item = {**self.crops(rng, batch), "emotions": torch.from_numpy(self.emotions[batch])}
@@ -112,7 +132,7 @@ class LabelledBatches(torch.utils.data.Dataset):
         columns = {name: column for name, column in columns.items() if column is not None}
         return item | {"columns": columns} if columns else item
 
-    def crops(self, rng, batch):
+    def crops(self, rng: np.random.Generator, batch: np.ndarray) -> dict[str, torch.Tensor]:
         """Padded inputs of the utterances numbered in `batch`, cropped at random."""
         first = rng.integers(np.maximum(self.tokens[batch] - self.crop, 0) + 1)
         values = [
@@ -128,7 +148,7 @@ class StrengthBatches(torch.utils.data.Dataset):
     Neutral speech that comes more often than one class among many widened the scores in our trials.
     """
 
-    def __init__(self, audio, rows, classes, schedule, seed):
+    def __init__(self, audio: FrameStore, rows: pd.DataFrame, classes: list[str], schedule: dict, seed: int) -> None:
         """`audio`: frame store of int16; `rows`: frame with `utterance, emotion, strength`; the rest as
         `LabelledBatches`."""
         self.audio, self.rows, self.schedule, self.seed = audio, audio.rows(rows["utterance"]), schedule, seed
@@ -139,10 +159,10 @@ class StrengthBatches(torch.utils.data.Dataset):
         others = np.setdiff1d(self.emotions, [neutral])
         self.of_class = [np.flatnonzero(self.emotions == emotion) for emotion in others]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.schedule["steps"]
 
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step])
         calm = rng.random(self.schedule["batch_size"]) < 1 / 3
         batch = [draw(rng, self.neutral if one else self.of_class) for one in calm]
@@ -158,7 +178,7 @@ class MixedBatches(torch.utils.data.Dataset):
     """Spectrograms for the rank model: an emotional and a neutral crop of one speaker, mixed twice; emotions equally
     often."""
 
-    def __init__(self, audio, rows, classes, schedule, seed):
+    def __init__(self, audio: FrameStore, rows: pd.DataFrame, classes: list[str], schedule: dict, seed: int) -> None:
         """`rows`: frame with `utterance, emotion, speaker`; the rest as `StrengthBatches`. Raises UserError when no
         speaker has both."""
         self.audio, self.rows, self.schedule, self.seed = audio, audio.rows(rows["utterance"]), schedule, seed
@@ -173,10 +193,10 @@ class MixedBatches(torch.utils.data.Dataset):
         emotional = np.unique(self.emotions[paired])
         self.of_class = [np.flatnonzero(paired & (self.emotions == emotion)) for emotion in emotional]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.schedule["steps"]
 
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step])
         shares = rng.random((2, self.schedule["batch_size"], 1, 1), dtype=np.float32)
         batch = [draw(rng, self.of_class) for _ in range(self.schedule["batch_size"])]
@@ -202,25 +222,25 @@ class NeutralPartners:
     """For an utterance, a neutral one of the same speaker: never itself, and of another sentence where `texts` are to
     differ."""
 
-    def __init__(self, rows, texts=False):
+    def __init__(self, rows: pd.DataFrame, texts: bool = False) -> None:
         """`rows`: frame with `emotion, speaker` and, for `texts`, `text`."""
         neutral = (rows["emotion"] == "neutral").to_numpy()
         self.speakers, self.texts = rows["speaker"].to_numpy(), rows["text"].to_numpy() if texts else None
         self.neutral_of = {name: np.flatnonzero(neutral & (self.speakers == name)) for name in set(self.speakers)}
         self.known = np.array([len(self.choices(number)) > 0 for number in range(len(rows))], dtype=bool)
 
-    def choices(self, number):
+    def choices(self, number: int) -> np.ndarray:
         """The numbers of all partners of an utterance."""
         found = self.neutral_of[self.speakers[number]]
         found = found[found != number]
         return found if self.texts is None else found[self.texts[found] != self.texts[number]]
 
-    def of(self, rng, number):
+    def of(self, rng: np.random.Generator, number: int) -> int:
         """One of them."""
         return rng.choice(self.choices(number))
 
 
-def partner(rows, batches):
+def partner(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
     """Inputs of a neutral partner, of another sentence, for those of a batch who have one; None where nobody has."""
     partners = NeutralPartners(rows, texts=True)
     if not partners.known.any():
@@ -239,13 +259,13 @@ def partner(rows, batches):
     return inputs
 
 
-def paired(rows, batches):
+def paired(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
     """Who of a batch has a `partner`, bool `[B]`."""
     known = NeutralPartners(rows, texts=True).known
     return lambda rng, batch: torch.from_numpy(known[batch])
 
 
-def gender(rows, batches):
+def gender(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
     """0 female, 1 male, -1 unknown, `[B]`."""
     numbers = rows["gender"].map({"female": 0, "male": 1}).fillna(-1).to_numpy(int)
     return lambda rng, batch: torch.from_numpy(numbers[batch])
@@ -254,12 +274,12 @@ def gender(rows, batches):
 COLUMNS = {"partner": partner, "paired": paired, "gender": gender}  # what a head may need beside inputs and labels
 
 
-def draw(rng, of_class):
+def draw(rng: np.random.Generator, of_class: list[np.ndarray]) -> int:
     """One of the numbers in the arrays `of_class`, each array being equally likely."""
     return rng.choice(of_class[rng.integers(len(of_class))])
 
 
-def crop(rng, samples, seconds):
+def crop(rng: np.random.Generator, samples: np.ndarray, seconds: float) -> np.ndarray:
     """At most `seconds` of int16 `samples`, from anywhere, as floats."""
     length = min(len(samples), round(seconds * RATE))
     first = rng.integers(len(samples) - length + 1)
@@ -269,16 +289,18 @@ def crop(rng, samples, seconds):
 class WholeUtterances(torch.utils.data.Dataset):
     """Every utterance once, uncropped, in padded batches of similar length: for validation, prediction, embedding."""
 
-    def __init__(self, inputs, utterances, emotions=None, seconds=0.0):
+    def __init__(
+        self, inputs: Inputs, utterances: Iterable[str], emotions: ArrayLike | None = None, seconds: float = 0.0
+    ) -> None:
         """`emotions`: their class numbers; `seconds` of audio a batch; 0 = one by one."""
         self.inputs, self.emotions = inputs, None if emotions is None else np.asarray(emotions)
         self.rows = inputs.store.rows(utterances)
         self.plan = batches_by_length(inputs.store.lengths[self.rows], seconds * inputs.per_second)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.plan)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         batch = self.plan[number]
         item = padded([self.inputs.read(row) for row in self.rows[batch]])
         return item if self.emotions is None else {**item, "emotions": torch.from_numpy(self.emotions[batch])}

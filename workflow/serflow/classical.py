@@ -15,13 +15,15 @@ class Method(NamedTuple):
     C: float | None = None
 
 
-def majority(features, labels, test_features, classes, C):
+def majority(
+    features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, classes: int, C: float | None
+) -> np.ndarray:
     """Probabilities `[test, classes]`: each class' share of the training labels."""
     shares = np.bincount(labels, minlength=classes) / len(labels)
     return np.tile(shares, (len(test_features), 1))
 
 
-def svm(features, labels, test_features, classes, C):
+def svm(features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, classes: int, C: float) -> np.ndarray:
     """Linear SVM on functionals standardised over the training utterances; classes weigh the same.
 
     `features` `[N, 88]`, `labels` int `[N]`, `test_features` `[M, 88]` -> softmax of decision values `[M, classes]`.
@@ -40,7 +42,9 @@ def svm(features, labels, test_features, classes, C):
     return softmax(decision, axis=1)
 
 
-def logistic(features, labels, test_features, classes, C):
+def logistic(
+    features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, classes: int, C: float
+) -> np.ndarray:
     """Logistic regression on features standardised over the training utterances; classes weigh the same.
 
     `features` `[N, D]`, `labels` int `[N]`, `test_features` `[M, D]` -> probabilities `[M, classes]`. Source: ours.

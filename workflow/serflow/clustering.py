@@ -15,11 +15,11 @@ class Clustering:
     centroids: np.ndarray
     objective: float
 
-    def assign(self, frames):
+    def assign(self, frames: np.ndarray) -> np.ndarray:
         """Nearest centroid of each frame: `[T, D]` -> int32 `[T]`."""
         return self._search(frames)[1]
 
-    def distances(self, frames):
+    def distances(self, frames: np.ndarray) -> np.ndarray:
         """Squared distance of each frame to its centroid: `[T, D]` -> float32 `[T]`."""
         return self._search(frames)[0]
 
@@ -30,7 +30,9 @@ class Clustering:
         return distances[:, 0], units[:, 0].astype(np.int32)
 
 
-def fit_kmeans(frames, k, seed=0, inits=1, iterations=100, tolerance=1e-5):
+def fit_kmeans(
+    frames: np.ndarray, k: int, seed: int = 0, inits: int = 1, iterations: int = 100, tolerance: float = 1e-5
+) -> Clustering:
     """Best of `inits` runs of k-means over all `frames` `[N, D]`, on GPU where FAISS sees one.
 
     FAISS by default samples 256 points a centroid and starts from random points; both lose separated clusters. Its
@@ -67,7 +69,7 @@ def fit_kmeans(frames, k, seed=0, inits=1, iterations=100, tolerance=1e-5):
     return best
 
 
-def unit_quality(units, classes, k):
+def unit_quality(units: np.ndarray, classes: np.ndarray, k: int) -> dict[str, float]:
     """What the units say about the classes of their frames: empty clusters, purity, and PNMI.
 
     `units` and `classes` int `[N]`. Purity is the share of frames whose class is their unit's commonest; PNMI is

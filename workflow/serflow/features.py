@@ -1,17 +1,23 @@
 """Frames of an utterance: fbank and MFCC, which whoever reads them normalises."""
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serflow.audio import RATE
+
+if TYPE_CHECKING:
+    import torch
 
 HOP = 0.01  # seconds between frames of fbank and MFCC
 WIDTHS = {"fbank": 80, "fbank_deltas": 240, "fbank_hamming": 80, "mfcc": 39}
 SPECTROGRAM_BINS, SPECTROGRAM_WINDOW, SPECTROGRAM_HOP = 80, 512, 256  # in samples; frame j is centred on 256 j
 
 
-def fbank(samples):
+def fbank(samples: np.ndarray) -> np.ndarray:
     """80 log-mel filterbank energies, 25 ms windows every 10 ms.
 
     `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 80]` float32, natural logarithms: -16 in silence.
@@ -20,17 +26,17 @@ def fbank(samples):
     return _mel_energies(samples).numpy()
 
 
-def fbank_deltas(samples):
+def fbank_deltas(samples: np.ndarray) -> np.ndarray:
     """`fbank` with first and second differences over 5 frames, `[T, 240]`: what MockingJay reads (s3prl)."""
     return _with_differences(_mel_energies(samples))
 
 
-def fbank_hamming(samples):
+def fbank_hamming(samples: np.ndarray) -> np.ndarray:
     """`fbank` of Hamming windows, `[T, 80]`: what NPC reads (s3prl)."""
     return _mel_energies(samples, window_type="hamming").numpy()
 
 
-def mfcc(samples):
+def mfcc(samples: np.ndarray) -> np.ndarray:
     """13 MFCC with first and second differences, as HuBERT's first iteration clusters them (Hsu et al. 2021, IV-B).
 
     `samples` `[N]` at 16 kHz -> `[1 + (N - 400) // 160, 39]` float32.
@@ -40,7 +46,7 @@ def mfcc(samples):
     return _with_differences(mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE))
 
 
-def spectrogram(samples):
+def spectrogram(samples: np.ndarray) -> torch.Tensor:
     """Magnitude mel spectrogram, what networks of intensity hear: bands as librosa's, not stored.
 
     `samples` `[N]` at 16 kHz -> tensor `[1 + N // 256, 80]`.

@@ -5,6 +5,8 @@ Audio `[N]`, features and embeddings `[T, D]` and unit labels `[T]` all live in 
 
 import contextlib
 import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +20,7 @@ VALUES_PER_SHARD = 8_000_000  # a record batch of about 16 MB in float16: what a
 class FrameWriter:
     """Appends utterances to an open store; `writing_frames` makes one."""
 
-    def __init__(self, sink, width, dtype, hop, made):
+    def __init__(self, sink: pa.NativeFile, width: int, dtype: str, hop: float, made: dict | None) -> None:
         self.width, self.dtype = width, np.dtype(dtype)
         metadata = {"width": str(width), "hop": repr(hop), "made": encode(made)}
         values = pa.large_list(pa.from_numpy_dtype(self.dtype))
@@ -26,7 +28,7 @@ class FrameWriter:
         self.file = pa.ipc.new_file(sink, self.schema)
         self.utterances, self.arrays, self.pending = [], [], 0
 
-    def append(self, utterance, frames):
+    def append(self, utterance: str, frames: np.ndarray) -> None:
         """Add `frames`, `[T, width]` (or `[T]` where width is 0), under the name `utterance`."""
         frames = np.ascontiguousarray(frames, dtype=self.dtype)
         if frames.shape[1:] != ((self.width,) if self.width else ()):
@@ -37,7 +39,7 @@ class FrameWriter:
         if self.pending >= VALUES_PER_SHARD:
             self.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         """Write what is pending as one shard (an Arrow record batch)."""
         if not self.utterances:
             return
@@ -48,7 +50,9 @@ class FrameWriter:
 
 
 @contextlib.contextmanager
-def writing_frames(path, width, dtype="float16", hop=0.01, made=None):
+def writing_frames(
+    path: str | Path, width: int, dtype: str = "float16", hop: float = 0.01, made: dict | None = None
+) -> Iterator[FrameWriter]:
     """Yield a `FrameWriter`; `path` appears when the block ends without an error.
 
     `width` is D of frames `[T, D]`, or 0 for `[T]`; `hop` is the step between frames in seconds.
@@ -63,7 +67,7 @@ def writing_frames(path, width, dtype="float16", hop=0.01, made=None):
 class FrameStore:
     """Reads a store without copying: `store[i]` and `store["utterance"]` are views of the mapped file."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         try:
             with pa.memory_map(str(path)) as source:
                 file = pa.ipc.open_file(source)
@@ -81,23 +85,23 @@ class FrameStore:
             self._rows += [(values, start, end) for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
         self._index = {utterance: row for row, utterance in enumerate(self.utterances)}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.utterances)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int | str) -> np.ndarray:
         values, start, end = self._rows[self._index[row] if isinstance(row, str) else row]
         return values[start:end].reshape(-1, self.width) if self.width else values[start:end]
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """Frames per utterance, int64 `[utterances]`."""
         return np.array([end - start for _, start, end in self._rows], dtype=np.int64) // max(self.width, 1)
 
-    def rows(self, utterances):
+    def rows(self, utterances: Iterable[str]) -> np.ndarray:
         """Row numbers of the named utterances; KeyError for one that is not there."""
         return np.array([self._index[utterance] for utterance in utterances], dtype=np.int64)
 
-    def stack(self, utterances, most=None, seed=0):
+    def stack(self, utterances: list[str], most: int | None = None, seed: int = 0) -> np.ndarray:
         """All frames of the named utterances, `[frames, D]` float32; at most `most` of them, drawn evenly at random.
 
         Rows are drawn utterance by utterance, so memory holds only what is returned.
@@ -115,7 +119,7 @@ class FrameStore:
         return stacked
 
 
-def batches_by_length(lengths, budget):
+def batches_by_length(lengths: np.ndarray, budget: float) -> list[np.ndarray]:
     """Split rows into batches of similar length: longest times count is at most `budget` (or a batch of one).
 
     `lengths` `[rows]` and `budget` in the same unit. Returns a list of row-number arrays, shortest first.

@@ -1,16 +1,19 @@
 """Trained model -> frames or predictions. Evaluation mode, no masking, padded batches that equal one by one."""
 
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
 
-from serflow.batches import WholeUtterances
+from serflow.batches import Inputs, WholeUtterances
 from serflow.errors import UserError
 from serflow.progress import track
 
 
-def embed(encoder, inputs, utterances, layer, seconds):
+def embed(
+    encoder: torch.nn.Module, inputs: Inputs, utterances: list[str], layer: int, seconds: float
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield `(utterance, frames [T, D] float32)` of hidden state `layer` (0 = input of the first layer), in
     length order."""
     if layer > encoder.config.num_hidden_layers:
@@ -24,7 +27,9 @@ def embed(encoder, inputs, utterances, layer, seconds):
             yield utterances[row], states[:length]
 
 
-def predict(model, inputs, utterances, seconds, vectors=False):
+def predict(
+    model: torch.nn.Module, inputs: Inputs, utterances: Collection[str], seconds: float, vectors: bool = False
+) -> tuple[np.ndarray, dict[str, list]]:
     """Class probabilities `[utterances, classes]` float32, and {column: list of an array an utterance} of what else
     the head tells: its `frame_weights` `[T]`, if it has such, and, where its named `vectors` are asked for,
     `vector_<name>` `[D]`."""

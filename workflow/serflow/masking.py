@@ -8,7 +8,9 @@ import torch
 SPREADS = ("random", "matched", "as-released")  # how MockingJay's spans can be placed
 
 
-def random_spans(lengths, span, probability, minimum, generator):
+def random_spans(
+    lengths: torch.Tensor, span: int, probability: float, minimum: int, generator: torch.Generator
+) -> torch.Tensor:
     """HuBERT's masks: an utterance of t frames gets `max(minimum, floor(probability t / span + u))` spans.
 
     u ~ U(0,1) once a batch; starts are drawn without replacement, spans may overlap, so with probability .8 and span
@@ -21,7 +23,7 @@ def random_spans(lengths, span, probability, minimum, generator):
     return _covered(_drawn(lengths, span, count, generator), span, lengths)
 
 
-def uniform_spans(lengths, span, probability, generator):
+def uniform_spans(lengths: torch.Tensor, span: int, probability: float, generator: torch.Generator) -> torch.Tensor:
     """MockingJay's masks: `round(probability t / span)` starts without replacement, at least one; spans may overlap.
 
     Source: Liu et al. 2020 (arXiv 1910.12638), as s3prl draws it; but s3prl masks nothing in a clip so
@@ -30,7 +32,9 @@ def uniform_spans(lengths, span, probability, generator):
     return _covered(_drawn(lengths, span, _count(lengths, span, probability), generator), span, lengths)
 
 
-def intense_spans(intensity, lengths, span, probability, generator):
+def intense_spans(
+    intensity: torch.Tensor, lengths: torch.Tensor, span: int, probability: float, generator: torch.Generator
+) -> torch.Tensor:
     """Masks where `intensity` `[B, T]` is high, with as many frames as `uniform_spans` covers.
 
     Spans do not overlap and are taken greedily by mean intensity; the last one is cut to the count. For probability
@@ -51,7 +55,9 @@ def intense_spans(intensity, lengths, span, probability, generator):
     return mask & (position < lengths[:, None])
 
 
-def released_spans(intensity, lengths, span, probability, generator):
+def released_spans(
+    intensity: torch.Tensor, lengths: torch.Tensor, span: int, probability: float, generator: torch.Generator
+) -> torch.Tensor:
     """Masks as EMS' released code places them: spans start at the first n of the 2 n most intense frames that can
     start one, or at random if there are fewer, n as in `uniform_spans`.
 
@@ -71,7 +77,7 @@ def released_spans(intensity, lengths, span, probability, generator):
     return _covered(chosen, span, lengths)
 
 
-def corrupt(frames, mask, generator):
+def corrupt(frames: torch.Tensor, mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """What MockingJay reads: `frames` `[B, T, D]` with what is behind `mask` replaced, one die an utterance: zeros
     (80 %), other frames of the utterance (10 %), or nothing (10 %).
 

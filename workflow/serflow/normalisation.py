@@ -4,12 +4,22 @@ Features are stored as they are; this is applied where they are read. A store is
 waveforms `[N]` or features `[T, D]`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from serflow.frames import FrameStore
 
 KINDS = ("utterance", "training", "speaker")
 
 
-def shared_moments(kind, store, utterances, heard):
+def shared_moments(kind: str, store: FrameStore, utterances: pd.DataFrame, heard: Iterable[str]) -> dict | None:
     """{utterance: (mean, deviation)} for normalising by more than itself; None for kind `utterance`.
 
     `training`: by the utterances that were `heard`. `speaker`: by all of its speaker, who may be one that is tested:
@@ -23,7 +33,7 @@ def shared_moments(kind, store, utterances, heard):
     return {row.utterance: own[row.speaker] for row in utterances.itertuples()}
 
 
-def moments(store, utterances):
+def moments(store: FrameStore, utterances: Iterable[str]) -> tuple[np.ndarray | np.float32, np.ndarray | np.float32]:
     """Mean and deviation, float32 `[D]` (of waveforms scalars), over all frames of the named utterances.
 
     Divides by their number, where s3prl divides by one less, and is kept from 0 as s3prl's is, or for waveforms

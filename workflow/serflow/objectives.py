@@ -10,14 +10,14 @@ import torch
 from serflow.masking import corrupt, intense_spans, random_spans, released_spans, uniform_spans
 
 
-def masked_units(batch, settings, generator):
+def masked_units(batch: dict, settings: dict, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """HuBERT: the units behind random spans."""
     schedule = settings["schedule"]
     chosen = {key: schedule[f"mask_{key}"] for key in ("probability", "span", "minimum")}
     return {**batch, "mask": random_spans(_lengths(batch["units"]), generator=generator, **chosen)}
 
 
-def masked_frames(batch, settings, generator):
+def masked_frames(batch: dict, settings: dict, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """MockingJay: the frames behind spans that are placed at random or by intensity (`settings["masking"]`)."""
     frames, schedule = batch["input_values"], settings["schedule"]
     spans = _lengths(frames), schedule["mask_span"], schedule["mask_probability"], generator
@@ -34,7 +34,7 @@ def masked_frames(batch, settings, generator):
     return corrupted
 
 
-def frames(batch, settings, generator):
+def frames(batch: dict, settings: dict, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """NPC: every frame, from what surrounds it; the network itself hides the frame."""
     return {**batch, "frames": batch["input_values"]}
 
@@ -42,7 +42,7 @@ def frames(batch, settings, generator):
 OBJECTIVES = {"units": masked_units, "masked frames": masked_frames, "frames": frames}
 
 
-def masking_summary(batches):
+def masking_summary(batches: list[dict]) -> dict[str, float | None]:
     """What masks cover, over some `batches`: dict with `share` of the frames, and mean intensity `inside` and
     `outside` of masks; None where there are no masks, or no intensity."""
     masks = [batch["mask"].flatten() for batch in batches if "mask" in batch]

@@ -1,9 +1,18 @@
 """What every system gives: a label, a prediction and a probability per class for each test utterance."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def predictions_frame(rows, probabilities, classes, **told):
+
+def predictions_frame(
+    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], **told: object
+) -> pd.DataFrame:
     """`rows` with `utterance, speaker, emotion`, `probabilities` `[N, classes]` -> frame `utterance, speaker, label,
     prediction, p_<class>...`, with what else is `told` of them (system, fold, seed, vectors), a column each."""
     frame = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in classes])

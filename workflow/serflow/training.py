@@ -2,6 +2,7 @@
 
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,25 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.modeling_utils import PreTrainedModel
+from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
 from serflow import artifacts
 from serflow.errors import UserError
 from serflow.progress import LINE, say
 
 
-def train(model, batches, folder, schedule, seed, made, validation=None, measure=None, selection="last"):
+def train(
+    model: torch.nn.Module,
+    batches: torch.utils.data.Dataset,
+    folder: str | Path,
+    schedule: dict,
+    seed: int,
+    made: dict,
+    validation: torch.utils.data.Dataset | None = None,
+    measure: Callable | None = None,
+    selection: str = "last",
+) -> pd.DataFrame:
     """Train `model` for `len(batches)` steps; resumes from a checkpoint in `folder` when `made` is unchanged.
 
     `batches`: dataset whose item i is the ready batch of step i. `schedule`: dict with `learning_rate, warmup`
@@ -91,7 +103,17 @@ def train(model, batches, folder, schedule, seed, made, validation=None, measure
     return _history(trainer.state.log_history)
 
 
-def fit(model, batches, folder, schedule, seed, made, files=(), told=(), **watched):
+def fit(
+    model: PreTrainedModel,
+    batches: torch.utils.data.Dataset,
+    folder: str | Path,
+    schedule: dict,
+    seed: int,
+    made: dict,
+    files: dict | tuple = (),
+    told: dict | tuple = (),
+    **watched: object,
+) -> None:
     """`train`, then save what was learned as the model folder `folder`, whole or not at all, with `history.csv` and
     `made.json` in it and the JSON `files` beside.
 
@@ -107,24 +129,24 @@ def fit(model, batches, folder, schedule, seed, made, files=(), told=(), **watch
         artifacts.write_text(temporary / "history.csv", history.assign(**dict(told)).to_csv(index=False))
 
 
-def checkpoints_of(folder):
+def checkpoints_of(folder: str | Path) -> Path:
     """Where what is kept for resuming the training of a model folder lies."""
     return Path(folder).with_name(f"{Path(folder).name}.checkpoints")
 
 
-def masked_accuracy(predictions):
+def masked_accuracy(predictions: EvalPrediction) -> dict[str, float]:
     """Share of the masked tokens whose unit was guessed, from the counts that `MaskedPrediction` carries."""
     correct, masked = predictions.predictions
     return {"masked_accuracy": float(correct.sum() / masked.sum())}
 
 
-def unweighted_accuracy(predictions):
+def unweighted_accuracy(predictions: EvalPrediction) -> dict[str, float]:
     """UA of `[N, classes]` logits: the mean recall over the classes that occur."""
     labels, right = predictions.label_ids, predictions.predictions.argmax(-1) == predictions.label_ids
     return {"UA": float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))}
 
 
-def forget_checkpoints(folder):
+def forget_checkpoints(folder: str | Path) -> None:
     """Remove what `fit` kept for resuming, once everything that goes with the model folder is written."""
     shutil.rmtree(checkpoints_of(folder), ignore_errors=True)
 
@@ -172,7 +194,7 @@ def _history(log):
 class _TellingTerms(Trainer):
     """Reports what a loss is made of, the named `terms` of a model's output, beside the loss."""
 
-    def __init__(self, *arguments, **named):
+    def __init__(self, *arguments, **named) -> None:
         super().__init__(*arguments, **named)
         self.terms = defaultdict(list)
 

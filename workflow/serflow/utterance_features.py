@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,13 @@ SPEECH = 30.0  # dB below the loud frames down to which a frame is speech
 PAUSE = 0.2  # s: shorter silence inside speech is articulation, a plosive's closure say
 
 
-def functionals(samples):
+def functionals(samples: np.ndarray) -> dict[str, float]:
     """88 eGeMAPSv02 functionals (Eyben et al. 2016) of `samples` `[N]` at 16 kHz: {name: value}."""
     machine = _egemaps()
     return dict(zip(machine.feature_names, machine(samples, RATE).reshape(-1), strict=True))
 
 
-def statistics(frames):
+def statistics(frames: np.ndarray) -> dict[str, float]:
     """A band's mean, standard deviation, mean absolute difference of neighbouring frames, and 90th percentile.
 
     `frames` `[T, D]` of log-mel energies -> {name: value}, 4 D of them. Source: ours.
@@ -38,7 +39,7 @@ def statistics(frames):
     return {f"{name}_{band}": value for name, values in found.items() for band, value in enumerate(values)}
 
 
-def nuisance(samples):
+def nuisance(samples: np.ndarray) -> dict[str, float]:
     """What a recording's level, length and pauses are, which ought not to tell emotion: {name: value}. Source: ours.
 
     `samples` `[N]` at 16 kHz, 25 ms at least. A frame is speech within 30 dB of the 95th percentile of frame levels;
@@ -67,7 +68,7 @@ EXTRACTORS = {"functionals": functionals, "statistics": statistics, "nuisance": 
 READS = {"functionals": "audio", "statistics": "fbank", "nuisance": "audio"}
 
 
-def table(kind, path, processes=1):
+def table(kind: str, path: str | Path, processes: int = 1) -> pd.DataFrame:
     """A frame: `utterance` and, float32, the features `kind` of every utterance of the store at `path`, in its order.
 
     `processes` share the work, each reading the mapped store by itself; how many changes no value. With several, the

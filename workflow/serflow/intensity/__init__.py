@@ -6,20 +6,29 @@ loudness.py  the controls: how loud a frame is, which any learned intensity must
 Networks are fitted on the training speakers of a fold alone and stand among the models. Here: what scores frames.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
 from serflow.features import SPECTROGRAM_HOP, spectrogram
-from serflow.frames import batches_by_length
+from serflow.frames import FrameStore, batches_by_length
 from serflow.models import network_class
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
 
-def load(method, folder):
+
+def load(method: str, folder: str | Path) -> nn.Module:
     """The saved network of a learned `method`; UserError for a folder that holds another."""
     model = network_class(method)
     made = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
@@ -30,7 +39,7 @@ def load(method, folder):
     return model.from_pretrained(folder, use_safetensors=True)
 
 
-def check_unheard(utterances, heard, model):
+def check_unheard(utterances: pd.DataFrame, heard: pd.DataFrame, model: str) -> None:
     """UserError where a `model` of another corpus was fitted on recordings of this one, which its folds may test.
 
     `utterances` of this corpus and those that were `heard`: frames with a `sha256` a row.
@@ -43,17 +52,17 @@ def check_unheard(utterances, heard, model):
         )
 
 
-def centres(frames, hop=0.01):
+def centres(frames: int, hop: float = 0.01) -> np.ndarray:
     """Time in s of the centre of each of `frames` 25 ms windows `hop` s apart: 10 ms fbank frames, 20 ms tokens."""
     return 0.0125 + hop * np.arange(frames)
 
 
-def on_grid(scores, times, wanted):
+def on_grid(scores: ArrayLike, times: ArrayLike, wanted: ArrayLike) -> np.ndarray:
     """Frame `scores` `[T]` at `times` (s, rising), interpolated linearly to the times `wanted`; constant beyond."""
     return np.interp(wanted, times, scores).astype(np.float32)
 
 
-def scores(method, model, samples, smoothing=0.0):
+def scores(method: str, model: nn.Module | None, samples: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
     """Intensity in [0, 1] of each fbank frame of one utterance: `[N]` at 16 kHz -> `[1 + (N - 400) // 160]` float32.
 
     `model` is None for those of loudness.
@@ -62,7 +71,14 @@ def scores(method, model, samples, smoothing=0.0):
     return _scores(method, model, [samples], smoothing)[0]
 
 
-def score(method, model, audio, utterances, seconds=0.0, smoothing=0.0):
+def score(
+    method: str,
+    model: nn.Module | None,
+    audio: FrameStore,
+    utterances: list[str],
+    seconds: float = 0.0,
+    smoothing: float = 0.0,
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield `(utterance, scores)` of the named utterances of the frame store `audio`, in length order.
 
     `seconds` of audio a batch, 0: one by one. The model goes to the GPU where there is one, and in evaluation mode.

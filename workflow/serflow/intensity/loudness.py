@@ -6,7 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 WINDOW, HOP = 400, 160  # samples: those of fbank
 
 
-def level(samples):
+def level(samples: np.ndarray) -> np.ndarray:
     """Level of each fbank window of `samples` `[N]`, full scale 1 -> float32 `[1 + (N - 400) // 160]` in [0, 1].
 
     In dB, from 0 at the floor of one step of 16 bits, which keeps digital silence finite, to 1 at 0 dB full scale.
@@ -17,7 +17,7 @@ def level(samples):
     return (1 + np.log2(np.clip(amplitude, 2.0**-15, 1)) / 15).astype(np.float32)
 
 
-def energy(samples):
+def energy(samples: np.ndarray) -> np.ndarray:
     """The same, min-max scaled over the utterance to [0, 1], so that the level of the recording plays no part.
 
     Masking compares the frames of one utterance only. Between utterances `level` is the control.

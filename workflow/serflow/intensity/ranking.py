@@ -5,9 +5,11 @@ One linear ranker an emotion, emotional over neutral (eq. 3-6):
     w.(x_i - x_j) >= 1 - xi for emotional i and neutral j, |w.(x_i - x_j)| <= gamma for any two of one class
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 
@@ -26,13 +28,13 @@ class Rankers:
     low: np.ndarray
     high: np.ndarray
 
-    def scores(self, functionals):
+    def scores(self, functionals: np.ndarray) -> np.ndarray:
         """What each ranker gives utterances: `functionals` `[N, D]` -> `[N, E]`; 0 and 1 are the lowest and the
         highest in training, beyond which unheard ones may go."""
         scores = (functionals - self.mean) / self.deviation @ self.weights.T
         return (scores - self.low) / np.maximum(self.high - self.low, 1e-12)
 
-    def strengths(self, functionals, emotions):
+    def strengths(self, functionals: np.ndarray, emotions: Iterable[str]) -> np.ndarray:
         """Strength in [0, 1] of utterances: `functionals` `[N, D]`, `emotions` names `[N]` -> float32 `[N]`.
 
         An emotional utterance is scored by the ranker of its emotion, a neutral one by the mean of all: it is no
@@ -44,7 +46,7 @@ class Rankers:
         return scaled[np.arange(len(scaled)), [ranker[emotion] for emotion in emotions]].astype(np.float32)
 
 
-def fit(functionals, emotions, penalty=0.1):
+def fit(functionals: ArrayLike, emotions: ArrayLike, penalty: float = 0.1) -> Rankers:
     """`Rankers` of every emotion in `emotions` (names `[N]`) over `neutral`, on `functionals` `[N, D]`.
 
     `penalty`: C times the number of ordered pairs, so that it means the same for corpora of any size (ours). The
@@ -72,7 +74,7 @@ def fit(functionals, emotions, penalty=0.1):
     return Rankers(others, mean, deviation, weights, low, high)
 
 
-def solve(emotional, neutral, penalty):
+def solve(emotional: np.ndarray, neutral: np.ndarray, penalty: float) -> np.ndarray:
     """The exact `w` `[D]` over all pairs of `emotional` `[N, D]` and `neutral` `[M, D]`, without forming one.
 
     Squared over the pairs of a class, w.(x_i - x_j) is a quadratic form of w, the class' scatter: it and |w|^2 are
@@ -93,7 +95,7 @@ def solve(emotional, neutral, penalty):
     return solve_triangular(root, found.x, lower=True, trans="T")
 
 
-def violations(high, low):
+def violations(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """Sum over `low` `[M]` of max(0, 1 - high_i + low_j), for each of `high` `[N]`."""
     low = np.sort(low)
     first = np.searchsorted(low, high - 1)
