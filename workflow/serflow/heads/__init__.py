@@ -25,10 +25,10 @@ class Head:
     options: dict
 
     @property
-    def module(self):
+    def module(self) -> str:
         return f"{__name__}.{self.name.replace('-', '_')}"
 
-    def needs(self, options):
+    def needs(self, options: dict) -> list[str]:
         """The batch columns that a head with these `options` needs."""
         given = {name: option.default for name, option in self.options.items()} | options
         return [column for column, option in self.columns.items() if given[option]]
@@ -47,23 +47,23 @@ class HeadOutput:
 
 
 @cache
-def heads():
+def heads() -> dict[str, Head]:
     """{name: Head} of every file here that is one."""
     files = [file for file in sorted(Path(__file__).parent.glob("*.py")) if "HEAD" in registry.assigned(file)]
     return {head.name: head for head in map(_described, files)}
 
 
-def described(name):
+def described(name: str) -> Head:
     """The `Head` called `name`. Raises UserError."""
     return registry.chosen(name, heads(), "There is no head")
 
 
-def check_options(name, options):
+def check_options(name: str, options: dict) -> None:
     """UserError where `options` has one that the head `name` does not take, or that is not of its type."""
     registry.check(options, described(name).options, f"Head {name}")
 
 
-def head_class(name):
+def head_class(name: str) -> type:
     """The class of the head `name`."""
     return importlib.import_module(described(name).module).HEAD
 

@@ -1,6 +1,7 @@
 """An encoder under a head: what is fine-tuned, saved, and asked for predictions."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import nn
@@ -44,7 +45,7 @@ class EmotionClassifier(PreTrainedModel):
     config_class = EmotionClassifierConfig
     main_input_name, target = "input_values", "emotions"
 
-    def __init__(self, config, encoder=None):
+    def __init__(self, config: EmotionClassifierConfig, encoder: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         self.encoder = encoder if encoder is not None else _build(config.encoder)
         self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
@@ -55,7 +56,7 @@ class EmotionClassifier(PreTrainedModel):
         self.post_init()
 
     @classmethod
-    def around(cls, encoder, classes, settings, seed):
+    def around(cls, encoder: PreTrainedModel, classes: list[str], settings: dict, seed: int) -> Self:
         """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen` that are not
         as usual."""
         torch.manual_seed(seed)
@@ -72,13 +73,19 @@ class EmotionClassifier(PreTrainedModel):
         elif self.config.frozen == "front-end" and hasattr(self.encoder, "feature_extractor"):
             self.encoder.feature_extractor.requires_grad_(False)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if self.config.frozen == "encoder":
             self.encoder.eval()  # a frozen encoder has no dropout either
         return self
 
-    def forward(self, input_values, lengths, emotions=None, columns=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        lengths: torch.Tensor,
+        emotions: torch.Tensor | None = None,
+        columns: dict | None = None,
+    ) -> EmotionOutput:
         """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `emotions` `[B]` -> `EmotionOutput`.
 
         `columns`: what the head needs beside, by name; those that are inputs themselves, a dict of `input_values` and

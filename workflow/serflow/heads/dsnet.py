@@ -20,7 +20,15 @@ class DSNet(nn.Module):
     """L = CE(z_e) + a cos(z_e, z_i)^2 + b (1 - cos(z_i, z_i of the partner) + CE(z_e of the partner, neutral)),
     each a mean, with a = `orthogonal`, b = `calibration`. Without a partner, as at test, one branch remains."""
 
-    def __init__(self, width, classes, *, dimension: int = 128, orthogonal: float = 1.0, calibration: float = 1.0):
+    def __init__(
+        self,
+        width: int,
+        classes: list[str],
+        *,
+        dimension: int = 128,
+        orthogonal: float = 1.0,
+        calibration: float = 1.0,
+    ) -> None:
         """`dimension` of z_e and of z_i; `orthogonal`, `calibration`: weights of their losses, 0 for none."""
         super().__init__()
         if calibration and "neutral" not in classes:
@@ -35,7 +43,14 @@ class DSNet(nn.Module):
         for layer in (self.pooling.score, self.classify):
             nn.init.normal_(layer.weight, std=0.02)
 
-    def forward(self, frames, valid, emotions=None, partner=None, paired=None):
+    def forward(
+        self,
+        frames: torch.Tensor,
+        valid: torch.Tensor,
+        emotions: torch.Tensor | None = None,
+        partner: tuple[torch.Tensor, torch.Tensor] | None = None,
+        paired: torch.Tensor | None = None,
+    ) -> HeadOutput:
         """`partner`: frames and valid of the neutral utterances that those of the batch that are `paired`, bool
         `[B]`, have."""
         pooled, weights = self.pooling(frames, valid)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from torch import nn
 
 from serflow.heads import HeadOutput
@@ -18,13 +19,13 @@ class Pooled(nn.Module):
 
     def __init__(
         self,
-        width,
-        classes,
+        width: int,
+        classes: list[str],
         *,
         pooling: Literal["mean", "mean+std", "attention", "attention+std"] = "mean+std",
         projection: int | None = None,
         standardise: bool = True,
-    ):
+    ) -> None:
         """`projection`: width to which frames are projected first, None leaves them."""
         super().__init__()
         self.project = nn.Linear(width, projection) if projection else nn.Identity()
@@ -36,7 +37,7 @@ class Pooled(nn.Module):
                 nn.init.normal_(layer.weight, std=0.02)
         nn.init.zeros_(self.classify.bias)
 
-    def forward(self, frames, valid, emotions=None):
+    def forward(self, frames: torch.Tensor, valid: torch.Tensor, emotions: torch.Tensor | None = None) -> HeadOutput:
         pooled, weights = self.pooling(self.project(frames), valid)
         pooled = self.standardise(pooled.float())
         logits = self.classify(pooled)

@@ -11,12 +11,12 @@ class Pooling(nn.Module):
     al. 2023); else alike. `deviations`: the weighted standard deviation follows the weighted mean.
     """
 
-    def __init__(self, width, attentive, deviations):
+    def __init__(self, width: int, attentive: bool, deviations: bool) -> None:
         super().__init__()
         self.score = nn.Linear(width, 1, bias=False) if attentive else None
         self.deviations, self.width = deviations, width * (1 + deviations)
 
-    def forward(self, frames, valid):
+    def forward(self, frames: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self.score is None:
             weights = valid / valid.sum(1, keepdim=True)
         else:

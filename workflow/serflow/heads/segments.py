@@ -10,7 +10,15 @@ from serflow.heads import HeadOutput
 class Segments(nn.Module):
     """Trained to name the utterance's emotion in each of its segments, standardised as what `pooled` pools is."""
 
-    def __init__(self, width, classes, *, dropout: float = 0.1, smoothing: float = 0.0, standardise: bool = True):
+    def __init__(
+        self,
+        width: int,
+        classes: list[str],
+        *,
+        dropout: float = 0.1,
+        smoothing: float = 0.0,
+        standardise: bool = True,
+    ) -> None:
         """`smoothing`: of the labels (Szegedy et al. 2016)."""
         super().__init__()
         self.standardise = nn.BatchNorm1d(width, affine=False) if standardise else nn.Identity()
@@ -19,7 +27,7 @@ class Segments(nn.Module):
         nn.init.zeros_(self.classify.bias)
         self.entropy = nn.CrossEntropyLoss(label_smoothing=smoothing)
 
-    def forward(self, frames, valid, emotions=None):
+    def forward(self, frames: torch.Tensor, valid: torch.Tensor, emotions: torch.Tensor | None = None) -> HeadOutput:
         standard = torch.zeros_like(frames, dtype=torch.float32)
         standard[valid] = self.standardise(frames[valid].float())
         logits = self.classify(self.dropout(standard)).float()

@@ -15,14 +15,20 @@ Its options are the other annotated fields of its config class, `<Model>Config`,
 frames, and `PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serflow import registry
 from serflow.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CLASSIFIER = "serflow_emotion_classifier"  # a fine-tuned system, whose encoder can be taken out
 TOLD = ("READS", "STACK", "OBJECTIVE", "TAKES", "SIZES")
@@ -43,29 +49,29 @@ class Model:
     options: dict
 
     @property
-    def module(self):
+    def module(self) -> str:
         return f"{__name__}.{self.name.replace('-', '_')}"
 
 
 @cache
-def models(kind="encoder"):
+def models(kind: str = "encoder") -> dict[str, Model]:
     """{name: Model} of every file here that is one."""
     found = (_described(file) for file in sorted(Path(__file__).parent.glob("*.py")))
     return {model.name: model for model in found if model and model.kind == kind}
 
 
-def described(name, kind="encoder"):
+def described(name: str, kind: str = "encoder") -> Model:
     """The `Model` called `name`. Raises UserError."""
     return registry.chosen(name, models(kind), f"There is no {kind}")
 
 
-def check_options(model, options):
+def check_options(model: Model, options: dict) -> None:
     """UserError where `options` has one that `model` does not take, or that is not of its type."""
     sizes = {"size": registry.Option(None, {"enum": list(model.sizes)})} if model.sizes else {}
     registry.check(options, {**sizes, **model.options}, f"Model {model.name}")
 
 
-def model_of(start):
+def model_of(start: dict) -> Model:
     """The `Model` of a starting point `{model, from, options}`: as it is named, or as its checkpoint says."""
     if start.get("model"):
         return described(start["model"])
@@ -80,7 +86,7 @@ def model_of(start):
     return _of_type(_encoder_type(_description(config)))
 
 
-def build(name, options, seed, classes=None):
+def build(name: str, options: dict, seed: int, classes: list[str] | None = None) -> PreTrainedModel:
     """A new encoder `name`, or a network of intensity for the emotions `classes` (names), with random weights from
     `seed`; `options`: a `size` and what differs from it, checked."""
     import torch
@@ -99,7 +105,7 @@ def build(name, options, seed, classes=None):
         raise UserError(f"{name} cannot have the options {options} ({error}): mend them.") from error
 
 
-def load_encoder(start):
+def load_encoder(start: str) -> PreTrainedModel:
     """The encoder of a `save_pretrained` folder or a hub id, that of a classifier too.
 
     Only safetensors are read. UserError, naming `start`, for anything else.
@@ -135,22 +141,22 @@ def load_encoder(start):
     return encoder
 
 
-def encoder_at(start, seed):
+def encoder_at(start: dict, seed: int) -> PreTrainedModel:
     """The encoder of a starting point `{model, from, options}`: loaded where it is from somewhere, else new."""
     return load_encoder(start["from"]) if start["from"] else build(start["model"], start["options"], seed)
 
 
-def encoder_class(model_type):
+def encoder_class(model_type: str) -> type[PreTrainedModel]:
     """The encoder class of a `model_type`; UserError for one that serflow does not know."""
     return _class(_of_type(model_type), "ENCODER")
 
 
-def pretraining_class(model_type):
+def pretraining_class(model_type: str) -> type[PreTrainedModel]:
     """The class that pretrains encoders of a `model_type`."""
     return _class(_of_type(model_type), "PRETRAINING")
 
 
-def network_class(name):
+def network_class(name: str) -> type[PreTrainedModel]:
     """The class of the intensity network `name`."""
     return _class(described(name, "network"), "NETWORK")
 

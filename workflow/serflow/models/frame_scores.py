@@ -40,7 +40,7 @@ class IntensityOutput(ModelOutput):
     terms: dict | None = None
 
 
-def compressed(magnitudes):
+def compressed(magnitudes: torch.Tensor) -> torch.Tensor:
     """Their logarithm, about 0 in speech."""
     return (magnitudes + FLOOR).log() - LEVEL
 
@@ -48,7 +48,7 @@ def compressed(magnitudes):
 class Convolutions(nn.Module):
     """Spread the bands over `spectrum`, then 3 convolutions a group, the last with stride 3 in frequency."""
 
-    def __init__(self, config):
+    def __init__(self, config: IntensityConfig) -> None:
         super().__init__()
         self.compress = config.compress
         self.spread = nn.Linear(BINS, config.spectrum)
@@ -59,7 +59,7 @@ class Convolutions(nn.Module):
                 before, width = channels, -(-width // stride)
         self.layers, self.width = nn.ModuleList(layers), before * width
 
-    def forward(self, input_values, valid):
+    def forward(self, input_values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """`[B, T, 80]`, bool `[B, T]` -> `[B, T, width]`. Behind its end a frame is zero in every layer, as it is
         beyond the edge of an utterance that comes alone."""
         valid = valid[:, None, :, None]
@@ -78,14 +78,14 @@ class Memory(nn.Module):
     the frames around it, where a whole-utterance view would learn the same score for all frames, as the loss asks.
     """
 
-    def __init__(self, width, config):
+    def __init__(self, width: int, config: IntensityConfig) -> None:
         super().__init__()
         self.lstm = nn.LSTM(width, config.hidden, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(config.dropout)
         self.lstm.weight_hh_l0.requires_grad_(False)
         self.lstm.weight_hh_l0_reverse.requires_grad_(False)
 
-    def forward(self, hidden, lengths):
+    def forward(self, hidden: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """`[B, T, width]` -> each frame `[B, T, 2 hidden]`, last state of either direction `[B, 2 hidden]`."""
         packed = nn.utils.rnn.pack_padded_sequence(self.dropout(hidden), lengths.cpu(), True, enforce_sorted=False)
         frames, (last, _) = self.lstm(packed)
@@ -96,14 +96,16 @@ class Memory(nn.Module):
 class FrameEncoder(nn.Module):
     """Spectrogram -> `[B, T, hidden]` of each frame, and what the convolutions gave."""
 
-    def __init__(self, config):
+    def __init__(self, config: IntensityConfig) -> None:
         super().__init__()
         self.convolutions = Convolutions(config)
         self.memory = Memory(self.convolutions.width, config)
         self.project = nn.Linear(2 * config.hidden, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, input_values, lengths, valid):
+    def forward(
+        self, input_values: torch.Tensor, lengths: torch.Tensor, valid: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         local = self.convolutions(input_values, valid)
         frames, _ = self.memory(local, lengths)
         return self.dropout(self.project(frames).relu()), local
@@ -116,13 +118,15 @@ class MovementEncoder(nn.Module):
     levels do not. Whether it is the voice that moves or the noise beneath it was not tried.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: IntensityConfig) -> None:
         super().__init__()
         widths = [2 * BINS] + [config.hidden] * config.over_time
         self.layers = nn.ModuleList(nn.Conv1d(*pair, 5, padding=2) for pair in itertools.pairwise(widths))
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, input_values, lengths, valid):
+    def forward(
+        self, input_values: torch.Tensor, lengths: torch.Tensor, valid: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         levels = compressed(input_values)
         changes = nn.functional.pad(levels.diff(dim=1).abs(), (0, 0, 1, 0))
         hidden = torch.cat([levels / 2, changes / CHANGE - 1], dim=2).transpose(1, 2) * valid[:, None]
@@ -150,12 +154,12 @@ class IntensityModel(PreTrainedModel):
                 nn.init.ones_(bias[module.hidden_size : 2 * module.hidden_size])  # of the gate that forgets
 
 
-def valid_frames(input_values, lengths):
+def valid_frames(input_values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Bool `[B, T]`."""
     return torch.arange(input_values.shape[1], device=input_values.device) < lengths[:, None]
 
 
-def mean_over(values, valid):
+def mean_over(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Mean over the valid frames: `[B, T, ...]`, bool `[B, T]` -> `[B, ...]`."""
     valid = valid.reshape(*valid.shape, *[1] * (values.dim() - 2))
     return (values * valid).sum(1) / valid.sum(1)

@@ -1,5 +1,6 @@
 """No network at all: features as they are, under the same head as every encoder (SUPERB's fbank baseline)."""
 
+import torch
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from serflow.models.outputs import EncoderFrames, valid_frames
@@ -22,11 +23,17 @@ class Frames(PreTrainedModel):
     config_class = FramesConfig
     main_input_name = "input_values"
 
-    def __init__(self, config):
+    def __init__(self, config: FramesConfig) -> None:
         super().__init__(config)
         self.post_init()
 
-    def forward(self, input_values, lengths=None, mask=None, last_layer=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        last_layer: int | None = None,
+    ) -> EncoderFrames:
         """`[B, T, D]`, valid frames `[B]` or None (all) -> `EncoderFrames` whose one hidden state is the input."""
         lengths, _ = valid_frames(input_values, lengths)
         return EncoderFrames(hidden_states=(input_values,), lengths=lengths, features=input_values)

@@ -5,6 +5,7 @@ Shapes: B utterances, N samples, F frames of 10 ms, T tokens of 20 ms, D hidden 
 
 import copy
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import nn
@@ -59,7 +60,7 @@ class WaveHubertConfig(HubertConfig):
 class WaveFrontEnd(HubertFeatureEncoder):
     """The convolutional front-end, whose first norm uses an utterance's own length instead of the padded one."""
 
-    def forward(self, input_values, lengths=None):
+    def forward(self, input_values: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """`[B, N]`, valid samples `[B]` or None (all) -> `[B, C, T]`."""
         hidden = input_values[:, None]
         for layer in self.conv_layers:
@@ -93,16 +94,22 @@ class FrameHubert(HubertModel):
     config_class = WaveHubertConfig
     front_end = WaveFrontEnd
 
-    def __init__(self, config):
+    def __init__(self, config: HubertConfig) -> None:
         super().__init__(config)
         self.feature_extractor = self.front_end(config)
         self.post_init()
 
-    def tokens(self, lengths):
+    def tokens(self, lengths: torch.Tensor) -> torch.Tensor:
         """Tokens that inputs of `lengths` become."""
         return self._get_feat_extract_output_lengths(lengths)
 
-    def forward(self, input_values, lengths=None, mask=None, last_layer=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        last_layer: int | None = None,
+    ) -> EncoderFrames:
         """Encode `[B, N]` waveforms or `[B, F, 80]` log-mel frames; returns `EncoderFrames`.
 
         `lengths` int `[B]`: valid inputs of each row, None = all. `mask` bool `[B, T]`: tokens to hide.
@@ -155,7 +162,7 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
 
     target = "units"
 
-    def __init__(self, config):
+    def __init__(self, config: HubertConfig) -> None:
         super().__init__(config)
         self.hubert = encoder_class(config.model_type)(config)
         width = getattr(config, "unit_width", 256)
@@ -166,7 +173,7 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
         self.post_init()
 
     @classmethod
-    def around(cls, encoder, units, seed, frozen):
+    def around(cls, encoder: FrameHubert, units: int, seed: int, frozen: bool) -> Self:
         """A new head for `units` units on `encoder`; `frozen` keeps the convolutional front-end as it is."""
         torch.manual_seed(seed)
         config = copy.deepcopy(encoder.config)
@@ -176,12 +183,12 @@ class HubertForMaskedPrediction(HubertPreTrainedModel):
         encoder.feature_extractor.requires_grad_(not frozen)
         return model
 
-    def scores(self, hidden):
+    def scores(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits of the units: `[..., D]` -> `[..., K]`."""
         projected = nn.functional.normalize(self.project(hidden), dim=-1)
         return projected @ nn.functional.normalize(self.unit_embeddings, dim=-1).T / self.temperature
 
-    def forward(self, input_values, mask, units):
+    def forward(self, input_values: torch.Tensor, mask: torch.Tensor, units: torch.Tensor) -> MaskedPrediction:
         """Unpadded `input_values` (see `FrameHubert`), `mask` bool `[B, T]`, `units` int `[B, T]`."""
         frames = self.hubert(input_values, mask=mask)
         logits = self.scores(frames.hidden_states[-1][mask])

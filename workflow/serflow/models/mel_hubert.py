@@ -4,6 +4,7 @@ Shapes: B utterances, F frames of 10 ms, T tokens of 20 ms. A saved folder loads
 this module is imported.
 """
 
+import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, HubertConfig
 
@@ -47,11 +48,11 @@ class MelHubertConfig(HubertConfig):
 class MelFrontEnd(nn.Module):
     """Stacks neighbouring log-mel frames into tokens; has no weights."""
 
-    def __init__(self, config):
+    def __init__(self, config: MelHubertConfig) -> None:
         super().__init__()
         self.stack = config.stack
 
-    def forward(self, input_values, lengths=None):
+    def forward(self, input_values: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """`[B, F, 80]` -> `[B, 160, T]`; an odd last frame is dropped."""
         tokens = input_values.shape[1] // self.stack
         stacked = input_values[:, : tokens * self.stack].reshape(len(input_values), tokens, -1)
@@ -64,7 +65,7 @@ class FrameMelHubert(FrameHubert):
     config_class = MelHubertConfig
     front_end = MelFrontEnd
 
-    def tokens(self, lengths):
+    def tokens(self, lengths: torch.Tensor) -> torch.Tensor:
         """Tokens that `lengths` mel frames become."""
         return lengths // self.config.stack
 

@@ -5,6 +5,8 @@ Shapes: B utterances, T frames of 10 ms, C input bins, D hidden size, M masked f
 
 import copy
 import functools
+from pathlib import Path
+from typing import Self
 
 import torch
 from torch import nn
@@ -46,7 +48,7 @@ class MockingjayConfig(PreTrainedConfig):
 
 
 @functools.lru_cache(maxsize=8)
-def sinusoids(frames, width, device):
+def sinusoids(frames: int, width: int, device: torch.device) -> torch.Tensor:
     """Sine (even columns) and cosine (odd) of each position, `[frames, width]` float32 (Vaswani et al. 2017, 3.5)."""
     position = torch.arange(frames, dtype=torch.float64)[:, None]
     angle = position / 10000 ** (2 * (torch.arange(width) // 2) / width).double()
@@ -56,7 +58,7 @@ def sinusoids(frames, width, device):
 class MockingjayLayer(nn.Module):
     """Self-attention and feed-forward network, each normalised after its residual."""
 
-    def __init__(self, config):
+    def __init__(self, config: MockingjayConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.heads, self.attention_dropout = config.num_attention_heads, config.attention_dropout
@@ -68,7 +70,9 @@ class MockingjayLayer(nn.Module):
         self.norm = nn.LayerNorm(width, config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden, attendable, wanted=None):
+    def forward(
+        self, hidden: torch.Tensor, attendable: torch.Tensor | None, wanted: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """`[B, T, D]`, bool `[B, 1, 1, T]` or None (all) -> `[B, T, D]`, or `[M, D]` of the `wanted` frames."""
         projected = self.query_key_value(hidden).unflatten(-1, (3, self.heads, -1))
         query, key, value = projected.permute(2, 0, 3, 1, 4)
@@ -87,7 +91,7 @@ class MockingjayModel(PreTrainedModel):
     base_model_prefix = "mockingjay"
     main_input_name = "input_values"
 
-    def __init__(self, config):
+    def __init__(self, config: MockingjayConfig) -> None:
         super().__init__(config)
         self.project = nn.Linear(config.input_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
@@ -96,11 +100,17 @@ class MockingjayModel(PreTrainedModel):
         self.post_init()
 
     @classmethod
-    def from_s3prl(cls, file):
+    def from_s3prl(cls, file: str | Path) -> "MockingjayModel":
         """The encoder of a checkpoint that s3prl saved; UserError, naming `file`, for any other file."""
         return MockingjayForReconstruction.from_s3prl(file).mockingjay
 
-    def forward(self, input_values, lengths=None, last_layer=None, wanted=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        last_layer: int | None = None,
+        wanted: torch.Tensor | None = None,
+    ) -> EncoderFrames:
         """Encode `[B, T, C]` frames; returns `EncoderFrames`, its state 0 being what enters layer 1.
 
         `lengths` int `[B]`: valid frames of each row, None = all. `last_layer`: stop after this layer, None = all.
@@ -130,7 +140,7 @@ class MockingjayForReconstruction(PreTrainedModel):
     base_model_prefix = "mockingjay"
     main_input_name, target = "input_values", "frames"
 
-    def __init__(self, config, encoder=None):
+    def __init__(self, config: MockingjayConfig, encoder: MockingjayModel | None = None) -> None:
         super().__init__(config)
         self.mockingjay = MockingjayModel(config) if encoder is None else encoder
         self.head = _head(config, config.output_size or config.input_size)
@@ -139,7 +149,7 @@ class MockingjayForReconstruction(PreTrainedModel):
         self.post_init()
 
     @classmethod
-    def around(cls, encoder, seed, score_branch=False):
+    def around(cls, encoder: MockingjayModel, seed: int, score_branch: bool = False) -> Self:
         """New heads on `encoder`, weights from `seed`."""
         torch.manual_seed(seed)
         config = copy.deepcopy(encoder.config)
@@ -147,7 +157,7 @@ class MockingjayForReconstruction(PreTrainedModel):
         return cls(config, encoder)
 
     @classmethod
-    def from_s3prl(cls, file):
+    def from_s3prl(cls, file: str | Path) -> Self:
         """A checkpoint that s3prl saved; UserError, naming `file`, for any other file."""
         with s3prl.reading(file) as states:
             saved = states["Config"] if "transformer" in states["Config"] else states["Upstream_Config"]
@@ -166,7 +176,15 @@ class MockingjayForReconstruction(PreTrainedModel):
             model.load_state_dict(_renamed(states, config.num_hidden_layers))
         return model.eval()
 
-    def forward(self, input_values, frames, mask, intensity=None, clean_intensity=None, lengths=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        frames: torch.Tensor,
+        mask: torch.Tensor,
+        intensity: torch.Tensor | None = None,
+        clean_intensity: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> Reconstruction:
         """`input_values` `[B, T, C]`: frames, corrupted where `mask` bool `[B, T]` is set; `frames` `[B, T, C]`: the
         clean ones. `intensity` and `clean_intensity` `[B, T]`: the same of the intensity, for `score_branch` only.
         """

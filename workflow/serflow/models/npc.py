@@ -5,6 +5,8 @@ Shapes: B utterances, T frames of 10 ms, C input bins, D hidden size, G groups o
 """
 
 import copy
+from pathlib import Path
+from typing import Self
 
 import torch
 from torch import nn
@@ -39,7 +41,7 @@ class NpcConfig(PreTrainedConfig):
     weighted: bool = False
 
     @property
-    def num_hidden_layers(self):
+    def num_hidden_layers(self) -> int:
         """Hidden states after the first one."""
         return 2 * self.num_blocks
 
@@ -47,7 +49,7 @@ class NpcConfig(PreTrainedConfig):
 class NpcBlock(nn.Module):
     """Convolution over 3 frames, then over 1, each with batch norm; all but the first block are residual."""
 
-    def __init__(self, width, config, residual):
+    def __init__(self, width: int, config: NpcConfig, residual: bool) -> None:
         super().__init__()
         self.residual = residual
         self.conv = nn.Conv1d(width, config.hidden_size, 3, padding=1)
@@ -56,7 +58,7 @@ class NpcBlock(nn.Module):
         self.bn2 = nn.BatchNorm1d(config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden):
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """`[B, C or D, T]` -> `[B, D, T]`."""
         out = self.bn1(self.conv(hidden)).relu()
         out = self.dropout(self.bn2(self.linear(out)))
@@ -66,12 +68,12 @@ class NpcBlock(nn.Module):
 class SurroundingConv(nn.Module):
     """A convolution blind in the middle: only `side` frames at either end of its kernel are ever multiplied."""
 
-    def __init__(self, width, kernel_size, mask_size):
+    def __init__(self, width: int, kernel_size: int, mask_size: int) -> None:
         super().__init__()
         self.conv = nn.Conv1d(width, width, kernel_size)  # whole, for s3prl's initialisation and checkpoints
         self.side, self.reach = (kernel_size - mask_size) // 2, kernel_size // 2
 
-    def forward(self, hidden):
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """`[B, D, T]` -> `[B, D, T]`."""
         padded, length = pad(hidden, (self.reach, self.reach)), hidden.shape[2] + self.side - 1
         before = conv1d(padded[..., :length], self.conv.weight[..., : self.side], self.conv.bias)
@@ -86,7 +88,7 @@ class NpcModel(PreTrainedModel):
     base_model_prefix = "npc"
     main_input_name = "input_values"
 
-    def __init__(self, config):
+    def __init__(self, config: NpcConfig) -> None:
         super().__init__(config)
         widths = [config.input_size] + [config.hidden_size] * (config.num_blocks - 1)
         masks = [config.mask_size + 2 * (number + 1) for number in range(config.num_blocks)]  # what a block widens
@@ -105,11 +107,13 @@ class NpcModel(PreTrainedModel):
         """torch's own initialisation, as s3prl."""
 
     @classmethod
-    def from_s3prl(cls, file):
+    def from_s3prl(cls, file: str | Path) -> "NpcModel":
         """The encoder of a checkpoint that s3prl saved; UserError, naming `file`, for any other file."""
         return NpcForReconstruction.from_s3prl(file).npc
 
-    def forward(self, input_values, lengths=None, last_layer=None):
+    def forward(
+        self, input_values: torch.Tensor, lengths: torch.Tensor | None = None, last_layer: int | None = None
+    ) -> EncoderFrames:
         """Encode `[B, T, C]` frames; returns `EncoderFrames`, its states being those of SUPERB's weighted sum.
 
         They are, in turn, each block's frames and what its masked convolution makes of them, and last the sum of the
@@ -132,14 +136,14 @@ class NpcModel(PreTrainedModel):
 class Quantiser(nn.Module):
     """A code for each of G groups of channels: drawn by straight-through Gumbel in training, else the likeliest."""
 
-    def __init__(self, config):
+    def __init__(self, config: NpcConfig) -> None:
         super().__init__()
         self.temperature, self.shape = config.gumbel_temperature, (config.codebook_groups, config.codebook_size)
         groups, codes = self.shape
         self.score = nn.Conv1d(config.hidden_size, groups * codes, 1, groups=groups)
         self.codebook = nn.Conv1d(groups * codes, config.hidden_size, 1, groups=groups, bias=False)
 
-    def forward(self, hidden):
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """`[B, D, T]` -> `[B, D, T]`."""
         scores = self.score(hidden).unflatten(1, self.shape)
         if self.training:
@@ -160,7 +164,7 @@ class NpcForReconstruction(PreTrainedModel):
     base_model_prefix = "npc"
     main_input_name, target = "input_values", "frames"
 
-    def __init__(self, config, encoder=None):
+    def __init__(self, config: NpcConfig, encoder: NpcModel | None = None) -> None:
         super().__init__(config)
         self.npc = NpcModel(config) if encoder is None else encoder
         self.quantiser = Quantiser(config)
@@ -171,7 +175,7 @@ class NpcForReconstruction(PreTrainedModel):
         """torch's own initialisation, as s3prl."""
 
     @classmethod
-    def around(cls, encoder, seed, score_branch=False, weighted=False):
+    def around(cls, encoder: NpcModel, seed: int, score_branch: bool = False, weighted: bool = False) -> Self:
         """A new quantiser and head on `encoder`, weights from `seed`."""
         torch.manual_seed(seed)
         config = copy.deepcopy(encoder.config)
@@ -179,7 +183,7 @@ class NpcForReconstruction(PreTrainedModel):
         return cls(config, encoder)
 
     @classmethod
-    def from_s3prl(cls, file):
+    def from_s3prl(cls, file: str | Path) -> Self:
         """A checkpoint that s3prl saved; UserError, naming `file`, for any other file."""
         with s3prl.reading(file) as states:
             settings, weights = states["config"]["model"]["paras"], states["model"]
@@ -198,12 +202,18 @@ class NpcForReconstruction(PreTrainedModel):
             model.load_state_dict(_renamed(weights, config.codebook_groups))
         return model.eval()
 
-    def reconstruct(self, input_values, lengths=None):
+    def reconstruct(self, input_values: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """`[B, T, C]` -> `[B, T, C]`."""
         surroundings = self.npc(input_values, lengths).hidden_states[-1]
         return self.head(self.quantiser(surroundings.transpose(1, 2)).transpose(1, 2))
 
-    def forward(self, input_values, frames, intensity=None, lengths=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        frames: torch.Tensor,
+        intensity: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> Reconstruction:
         """`input_values` and `frames` `[B, T, C]`: the same frames; unpadded in training, `lengths` as in `NpcModel`.
         `intensity` `[B, T]`, nowhere below 0, for `score_branch` and `weighted`."""
         _, valid = valid_frames(input_values, lengths)

@@ -23,7 +23,7 @@ class Reconstruction(ModelOutput):
     loss: torch.Tensor | None = None
 
 
-def valid_frames(frames, lengths):
+def valid_frames(frames: torch.Tensor, lengths: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
     """`[B, T, ...]`, valid `lengths` `[B]` or None (all) -> lengths, and bool `[B, T]` or None: nothing is padded."""
     count = frames.shape[1]
     if lengths is None or bool((lengths == count).all()):

@@ -5,6 +5,8 @@ have the higher intensity. The paper's extractor belongs to a synthesiser and is
 StrengthNet's encoder and is not, so that it can score speech whose emotion is unknown (ours).
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from scipy.special import expit
 from torch import nn
@@ -18,6 +20,9 @@ from serflow.models.frame_scores import (
     mean_over,
     valid_frames,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 READS, STACK, OBJECTIVE = "audio", None, "mixtures"
 # Both ours. Small is shallow: from pairs alone, more layers learn too slowly for a demo.
@@ -36,14 +41,20 @@ class RankModel(IntensityModel):
 
     config_class, target = RankModelConfig, "shares"
 
-    def __init__(self, config):
+    def __init__(self, config: RankModelConfig) -> None:
         super().__init__(config)
         self.encoder = FrameEncoder(config)
         self.score = nn.Linear(config.hidden, 1)
         self.classify = nn.Linear(config.hidden, config.num_labels)
         self.post_init()
 
-    def forward(self, input_values, lengths, shares=None, emotions=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        lengths: torch.Tensor,
+        shares: torch.Tensor | None = None,
+        emotions: torch.Tensor | None = None,
+    ) -> IntensityOutput:
         """Spectrograms `[B, T, 80]`, valid frames `[B]` -> `IntensityOutput`.
 
         In training the first half of the batch and the second hold two mixtures of the same pairs: `shares` `[B]` are
@@ -67,7 +78,7 @@ class RankModel(IntensityModel):
             terms["rank"] = nn.functional.binary_cross_entropy_with_logits(first - second, (more - less + 1) / 2)
         return IntensityOutput(sum(terms.values()) if terms else None, frame_scores, utterance_score, logits, terms)
 
-    def bounded(self, scores):
+    def bounded(self, scores: "np.ndarray") -> "np.ndarray":
         """Frame scores as intensities in [0, 1]; they have no scale of their own, so their sigmoid is taken."""
         return expit(scores)
 

@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -14,7 +16,7 @@ STAND_INS = [(argparse.Namespace, f"{package}optimizers.{name}") for package in 
 
 
 @contextlib.contextmanager
-def reading(file):
+def reading(file: str | Path) -> Iterator[dict]:
     """Yield what `file` holds; whatever it lacks, or does not fit, within the block becomes one UserError."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace, *STAND_INS]):
@@ -28,7 +30,7 @@ def reading(file):
         ) from error
 
 
-def require(settings, **expected):
+def require(settings: dict, **expected: object) -> None:
     """ValueError where `settings` name a variant of the network that serflow does not have."""
     for key, value in expected.items():
         if settings.get(key, value) != value:

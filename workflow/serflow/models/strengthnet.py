@@ -3,6 +3,9 @@
 Trained to give an utterance's strength as the mean of its frames' scores, and each frame that same strength.
 """
 
+from typing import TYPE_CHECKING
+
+import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
@@ -16,6 +19,9 @@ from serflow.models.frame_scores import (
     mean_over,
     valid_frames,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 READS, STACK, OBJECTIVE = "audio", None, "strengths"
 # Base is the paper's. Small is ours, for a few hundred steps. It learns only the mean of its frames' scores: where
@@ -39,7 +45,7 @@ class StrengthNet(IntensityModel):
 
     config_class, target = StrengthNetConfig, "strengths"
 
-    def __init__(self, config):
+    def __init__(self, config: StrengthNetConfig) -> None:
         super().__init__(config)
         self.encoder = MovementEncoder(config) if config.over_time else FrameEncoder(config)
         self.score = nn.Linear(config.hidden, 1)
@@ -48,7 +54,13 @@ class StrengthNet(IntensityModel):
         self.classify = nn.Linear(config.hidden * (1 if config.over_time else 2), config.num_labels)
         self.post_init()
 
-    def forward(self, input_values, lengths, strengths=None, emotions=None):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        lengths: torch.Tensor,
+        strengths: torch.Tensor | None = None,
+        emotions: torch.Tensor | None = None,
+    ) -> IntensityOutput:
         """Spectrograms `[B, T, 80]`, valid frames `[B]`, strengths `[B]`, class numbers `[B]` -> `IntensityOutput`.
 
         Loss: mean absolute error of the utterance score, `frame_weight` times that of the frame scores against the
@@ -69,7 +81,7 @@ class StrengthNet(IntensityModel):
                 terms["emotion"] = nn.functional.cross_entropy(logits, emotions)
         return IntensityOutput(sum(terms.values()) if terms else None, frame_scores, utterance_score, logits, terms)
 
-    def bounded(self, scores):
+    def bounded(self, scores: "np.ndarray") -> "np.ndarray":
         """Frame scores as intensities in [0, 1]; strengths are such."""
         return scores.clip(0, 1)
 

@@ -46,7 +46,7 @@ class TfTransformerConfig(PreTrainedConfig):
 class Stem(nn.Module):
     """Two convolutions that make tokens of 4 frames and of 4 bands."""
 
-    def __init__(self, config):
+    def __init__(self, config: TfTransformerConfig) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
             nn.Conv2d(1, config.channels, 3, stride=2, padding=1),
@@ -55,7 +55,7 @@ class Stem(nn.Module):
             nn.GELU(),
         )
 
-    def forward(self, segments):
+    def forward(self, segments: torch.Tensor) -> torch.Tensor:
         """`[M, L, C]` -> `[M, channels, L / 4, C / 4]`."""
         return self.convolutions(segments[:, None])
 
@@ -63,18 +63,18 @@ class Stem(nn.Module):
 class Branch(nn.Module):
     """A transformer over tokens of one axis, each token being all that stands at its place of the other."""
 
-    def __init__(self, config, tokens, width):
+    def __init__(self, config: TfTransformerConfig, tokens: int, width: int) -> None:
         super().__init__()
         self.project = nn.Linear(width, config.hidden_size)
         self.position = nn.Parameter(0.02 * torch.randn(tokens, config.hidden_size))
         self.transformer = transformer(config)
 
-    def forward(self, tokens, hidden=None):
+    def forward(self, tokens: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """`[M, tokens, width]`, bool `[M, tokens]` of those that are to be hidden -> `[M, tokens, D]`."""
         return self.transformer(self.project(tokens) + self.position, src_key_padding_mask=hidden)
 
 
-def transformer(config):
+def transformer(config: TfTransformerConfig) -> nn.TransformerEncoder:
     """Layers that normalise before they attend."""
     width, heads = config.hidden_size, config.num_attention_heads
     layer = nn.TransformerEncoderLayer(
@@ -89,7 +89,7 @@ class TfTransformer(PreTrainedModel):
     config_class = TfTransformerConfig
     main_input_name = "input_values"
 
-    def __init__(self, config):
+    def __init__(self, config: TfTransformerConfig) -> None:
         super().__init__(config)
         times, bands = config.segment // STEM, config.input_size // STEM
         self.stem = Stem(config)
@@ -106,7 +106,9 @@ class TfTransformer(PreTrainedModel):
     def _init_weights(self, module):
         """torch's own."""
 
-    def forward(self, input_values, lengths=None, last_layer=None):
+    def forward(
+        self, input_values: torch.Tensor, lengths: torch.Tensor | None = None, last_layer: int | None = None
+    ) -> EncoderFrames:
         """`[B, F, 80]`, valid frames `[B]` or None (all) -> `EncoderFrames` whose one state is `[B, S, D]`."""
         if lengths is None:
             lengths = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
