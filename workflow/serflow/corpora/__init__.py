@@ -12,8 +12,10 @@ import importlib
 import logging
 import os
 import pkgutil
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 
@@ -30,16 +32,16 @@ COLUMNS = [*LABELS, "seconds", "sample_rate", "sha256"]
 
 
 def read_corpus(
-    name,
-    root,
+    name: str,
+    root: str | Path,
     *,
-    classes=None,
-    min_seconds=0.1,
-    max_seconds=60.0,
-    max_quarantined=0.05,
-    progress=iter,
-    **options,
-):
+    classes: dict | str | None = None,
+    min_seconds: float = 0.1,
+    max_seconds: float = 60.0,
+    max_quarantined: float = 0.05,
+    progress: Callable = iter,
+    **options: object,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scan corpus `name` below the folder `root`, then open and check every file.
 
     classes: {class: [labels]} picks and merges, each label a name of the common vocabulary or the corpus' own; or the
@@ -64,7 +66,9 @@ def read_corpus(
     return utterances[COLUMNS].astype({"start": float, "end": float, "sample_rate": int}), quarantined
 
 
-def labelled(name, root, classes, options):
+def labelled(
+    name: str, root: str | Path, classes: dict | str | None, options: dict
+) -> tuple[pd.DataFrame, list[str]]:
     """(rows, names of the classes) of a corpus before any audio is opened: LABELS, sorted by utterance.
 
     Published counts are compared. Raises UserError.
@@ -75,7 +79,9 @@ def labelled(name, root, classes, options):
     return rows, classes
 
 
-def part(name, root, classes, options, called):
+def part(
+    name: str, root: str | Path, classes: dict | str | None, options: dict, called: str
+) -> tuple[pd.DataFrame, dict | None]:
     """What `labelled` returns, of a corpus that may be too small alone, `called` so in messages; classes: {class:
     labels}, None where none were asked for.
     """
@@ -98,19 +104,19 @@ def part(name, root, classes, options, called):
     return rows, classes
 
 
-def published(name, classes):
+def published(name: str, classes: dict | str | None) -> int | None:
     """How many utterances corpus `name` has by its owner's count, of a named class set or all; None if unknown."""
     counts = getattr(adapter(name), "PUBLISHED", {})
     counts = counts if classes is None else counts.get(classes, {}) if isinstance(classes, str) else {}
     return counts.get("utterances")
 
 
-def adapters():
+def adapters() -> list[str]:
     """The names that `read_corpus` knows."""
     return sorted({module.name for module in pkgutil.iter_modules(__path__)} - SHARED)
 
 
-def adapter(name):
+def adapter(name: str) -> ModuleType:
     """The module of corpus `name`. Raises UserError."""
     if name in adapters():
         return importlib.import_module(f"{__name__}.{name}")

@@ -5,6 +5,7 @@ and nothing is unpickled here.
 """
 
 from functools import cache, partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -17,7 +18,7 @@ HEADER = "db.yaml"
 KEYS = ["file", "start", "end"]
 
 
-def read(root, table, column):
+def read(root: Path, table: str | None, column: str) -> pd.DataFrame:
     """A row for each file or segment with `column` and path, start, end, speaker, gender, session, text; all is text.
 
     `column` is a column of this name or, in a table that has none, the one of this scheme; all tables that have it

@@ -3,7 +3,15 @@
 Path: speaker, emotion, number of the sentence. Who of the four is a woman is not published with it: unknown.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files laid out like liuchanhg/angry/201.wav"
 EMOTIONS = {
@@ -23,7 +31,7 @@ PUBLISHED = {
 }
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file below `root`; the text is the sentence's number, the same for every emotion."""
     rows = folders.wavs(root, r"(?P<speaker>[^/]+)/(?P<label>[^/]+)/(?P<text>\d+)")
     rows = rows.assign(speaker=rows["speaker"].str.lower(), label=rows["label"].str.lower())  # ZhaoZuoxiang

@@ -3,7 +3,15 @@
 A file name is actor, sentence, emotion and level; the actors' genders stand in VideoDemographics.csv.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files named like AudioWAV/1001_DFA_ANG_XX.wav, and VideoDemographics.csv"
 EMOTIONS = {
@@ -35,7 +43,7 @@ PUBLISHED = {
 }
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file below `root`; genders are unknown without VideoDemographics.csv."""
     rows = folders.wavs(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
     genders = {}

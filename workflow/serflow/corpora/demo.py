@@ -5,6 +5,7 @@ voice speaks; speaker, utterance and emotion each add to them, the emotion in pr
 """
 
 import io
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -80,7 +81,7 @@ STYLE_SPREAD = 0.15
 SPEAKER, STYLE, SENTENCE, UTTERANCE = range(4)  # second word of a seed: what is drawn from it
 
 
-def sentence(seed, index):
+def sentence(seed: int, index: int) -> list[list[str]]:
     """Words of pseudo-speech, each a list of phones: 8 syllables, the same for every speaker."""
     rng = np.random.default_rng([seed, SENTENCE, index])
     words = []
@@ -90,7 +91,7 @@ def sentence(seed, index):
     return words
 
 
-def segments(words):
+def segments(words: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
     """Rows as in PHONES `[S, 8]`, silence at both ends, and the rows of the stressed vowels."""
     rows, stressed = [SILENCE], []
     for word in words:
@@ -106,7 +107,7 @@ def segments(words):
     return rows, np.array(stressed)
 
 
-def speaker(seed, index):
+def speaker(seed: int, index: int) -> tuple[str, np.ndarray]:
     """A voice: its gender and what it adds to the eight numbers, `[8]`. Women and men take turns."""
     gender, (*pitch, tract) = list(GENDERS.items())[index % 2]
     rng = np.random.default_rng([seed, SPEAKER, index])
@@ -115,7 +116,7 @@ def speaker(seed, index):
     return gender, voice
 
 
-def intensity(rng, position):
+def intensity(rng: np.random.Generator, position: np.ndarray) -> np.ndarray:
     """e at `position` in [0, 1]: one or two bumps, peak .6-1, floor .05-.2."""
     count = rng.integers(1, 3)
     centres, widths = rng.uniform(0.1, 0.9, (count, 1)), rng.uniform(0.13, 0.26, (count, 1))
@@ -124,7 +125,7 @@ def intensity(rng, position):
     return floor + (peak - floor) * (1 - np.prod(1 - bumps, axis=0))
 
 
-def utter(seed, speaker_index, sentence_index, emotion):
+def utter(seed: int, speaker_index: int, sentence_index: int, emotion: str) -> tuple[np.ndarray, np.ndarray]:
     """One utterance: samples int16 `[160 T]` and the true intensity `[T]`, one value each 10 ms."""
     from scipy.ndimage import gaussian_filter1d  # planning a run imports this module, and has no use for it
 
@@ -168,12 +169,14 @@ def utter(seed, speaker_index, sentence_index, emotion):
     return np.round(32767 * np.clip(samples, -1, 1)).astype(np.int16), curve[::2]
 
 
-def to_samples(control):
+def to_samples(control: np.ndarray) -> np.ndarray:
     """A control of every 5 ms, at every sample."""
     return np.interp(np.arange(len(control) * HOP), np.arange(len(control)) * HOP, control)
 
 
-def source(rng, f0, jitter, voicing, aspiration):
+def source(
+    rng: np.random.Generator, f0: np.ndarray, jitter: np.ndarray, voicing: np.ndarray, aspiration: np.ndarray
+) -> np.ndarray:
     """Glottal flow derivative (Rosenberg 1971, C) with jitter and shimmer, plus aspiration: `[HOP T]`."""
     f0, jitter = to_samples(f0) / RATE, to_samples(jitter)
     cycle = np.cumsum(f0).astype(int)
@@ -185,7 +188,7 @@ def source(rng, f0, jitter, voicing, aspiration):
     return pulses * to_samples(voicing) + rng.standard_normal(len(pulses)) * to_samples(aspiration)
 
 
-def vocal_tract(frequency, formants, scale):
+def vocal_tract(frequency: np.ndarray, formants: np.ndarray, scale: float) -> np.ndarray:
     """Transfer function `[T, F]` of a cascade of resonators (Klatt 1980); `formants` `[T, 3]` in Hz."""
     delay = np.exp(-2j * np.pi * frequency / RATE)
 
@@ -199,7 +202,7 @@ def vocal_tract(frequency, formants, scale):
     return response * resonator(f1, 70) * resonator(f2, 100) * resonator(f3, 150)
 
 
-def filtered(*pairs):
+def filtered(*pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Sum of excitations `[HOP T]`, each through its own response per 5 ms `[T, F]`, by overlap-add."""
     spectrum = 0
     for excitation, response in pairs:
@@ -210,7 +213,13 @@ def filtered(*pairs):
     return sum(late)[1 : len(pieces) + 1].ravel()
 
 
-def synthesise(root, speakers=8, emotions=("neutral", "anger", "happiness", "sadness"), sentences=6, seed=0):
+def synthesise(
+    root: str | Path,
+    speakers: int = 8,
+    emotions: Sequence[str] = ("neutral", "anger", "happiness", "sadness"),
+    sentences: int = 6,
+    seed: int = 0,
+) -> None:
     """Write the corpus to the folder `root`, replacing all of it: `wav/` (16 kHz mono int16), `labels.csv`
     and `intensity/`, per utterance a table of time (s, every 10 ms) and true intensity (0 to 1).
 
@@ -238,7 +247,7 @@ def synthesise(root, speakers=8, emotions=("neutral", "anger", "happiness", "sad
         pd.DataFrame(labels, columns=COLUMNS).to_csv(folder / "labels.csv", **TABLE)
 
 
-def scan(root):
+def scan(root: str | Path) -> pd.DataFrame:
     """A row for each file that `labels.csv` below the folder `root` names; a session is a speaker.
 
     Raises UserError when labels.csv is missing or is not the table that `synthesise` writes.

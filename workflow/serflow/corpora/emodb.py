@@ -3,7 +3,15 @@
 A file name is speaker (2 digits), sentence (3 characters), emotion (first letter, in German) and version.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files named like wav/03a01Wa.wav"
 EMOTIONS = {
@@ -24,7 +32,7 @@ PUBLISHED = {
 }
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file at any depth below `root`; emotion is NaN where the name does not tell it."""
     rows = folders.wavs(root, r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<label>[A-Z])[a-z]")
     return rows.assign(gender=rows["speaker"].map(GENDERS), emotion=rows["label"].str.upper().map(EMOTIONS))

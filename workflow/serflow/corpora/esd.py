@@ -4,9 +4,16 @@ Path: speaker, emotion, perhaps a split (ignored: it shares speakers), speaker a
 sentences in neutral, and each further 350 are the same in another emotion. Genders are from the owner's ReadMe.
 """
 
+from __future__ import annotations
+
 import re
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files laid out like 0011/Angry/0011_000351.wav"
 EMOTIONS = {
@@ -28,7 +35,7 @@ PUBLISHED = {
 }
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file below `root`; the text is the sentence's number where there is no transcript."""
     rows = folders.wavs(root, r"(?P<speaker>\d{4})/(?P<label>[a-z]+)/(?:[a-z]+/)?\d{4}_(?P<text>\d{6})")
     number = (rows["text"].astype(float) - 1) % SENTENCES + 1

@@ -4,6 +4,7 @@ import codecs
 import io
 import os
 import re
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from serflow.errors import UserError
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def below(root):
+def below(root: str | Path) -> list[str]:
     """Sorted paths, relative to `root` and with /, of all files below it, those in folders that are links too.
 
     A folder is entered once, by its own name rather than a link's, whatever circles links make.
@@ -31,7 +32,7 @@ def below(root):
     return sorted(path[len(tops[0]) :].replace(os.sep, "/") for path in found)
 
 
-def files(root, pattern):
+def files(root: str | Path, pattern: str) -> list[str]:
     """Sorted paths, relative to `root` and with /, whose last parts match `pattern`, whatever their case.
 
     Nothing whose name begins with a dot is found: .DS_Store and the ._ files of macOS are no part of a corpus.
@@ -40,7 +41,7 @@ def files(root, pattern):
     return [path for path in below(root) if wanted.search(path) and not hidden.search(path)]
 
 
-def wavs(root, pattern):
+def wavs(root: str | Path, pattern: str) -> pd.DataFrame:
     """A row for each WAV file below `root`: path, utterance, and the named groups of `pattern`.
 
     `pattern` stands for the last parts of the path without .wav, in any case; where it does not match, its groups
@@ -54,7 +55,7 @@ def wavs(root, pattern):
     return groups.assign(path=paths, utterance=names.where(known, paths_without_suffix))
 
 
-def read_text(path, otherwise="latin-1"):
+def read_text(path: Path, otherwise: str = "latin-1") -> str:
     """The text of a file in UTF-8, in UTF-16 with its mark, or else in the encoding `otherwise`."""
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -65,7 +66,7 @@ def read_text(path, otherwise="latin-1"):
         return content.decode(otherwise, errors="replace")
 
 
-def read_table(path):
+def read_table(path: Path) -> pd.DataFrame:
     """A CSV, TSV or Parquet table, cells as text, "" where empty; the index is the line's number in the file
     (Parquet: the row's, and durations are in seconds). Raises UserError.
     """
@@ -87,7 +88,7 @@ def read_table(path):
     return rows[(rows != "").any(axis=1)]
 
 
-def read_columns(path, columns):
+def read_columns(path: Path, columns: list[str]) -> pd.DataFrame:
     """Those columns of a table. Raises UserError."""
     table = read_table(path)
     if not {*columns} <= {*table}:

@@ -6,6 +6,7 @@ tells who wore the markers. Where raters did not agree (xxx) the emotion is `oth
 
 import re
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
 
@@ -57,7 +58,7 @@ EVALUATION = re.compile(rf"^\[[\d. -]+\][\t ]+({UTTERANCE})[\t ]+(\w+)[\t ]", re
 TURN = re.compile(rf"^({UTTERANCE})[\t ]+\[[\d. -]+\]:[\t ]*(.*?)\s*$", re.MULTILINE)
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each utterance that is labelled or has a WAV file; emotion is NaN where there is only the file."""
     wavs = folders.wavs(root, f"(?P<utterance>{UTTERANCE})")
     wavs = wavs[~wavs["path"].str.contains(r"(?:^|/)dialog/", case=False)]  # recordings of whole dialogs

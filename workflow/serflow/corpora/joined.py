@@ -12,12 +12,12 @@ from serflow.corpora.labels import choose, tell_alike
 from serflow.errors import UserError
 
 
-def scan(root, corpora):
+def scan(root: str | Path, corpora: dict) -> pd.DataFrame:
     """The rows of all `corpora`; the column corpus has each one's name. Raises UserError."""
     return labelled(root, None, corpora)[0]
 
 
-def labelled(root, classes, corpora):
+def labelled(root: str | Path, classes: dict | str | None, corpora: dict) -> tuple[pd.DataFrame, dict | None]:
     """(rows, classes). A class set by name is each part's own; other classes take labels of the common vocabulary,
     for one letter may be anger here and fear there.
     """

@@ -3,6 +3,8 @@
 import difflib
 import logging
 from collections import Counter
+from collections.abc import Iterable
+from types import ModuleType
 
 import pandas as pd
 
@@ -28,12 +30,12 @@ SYNONYMS = {own: emotion for emotion, others in VOCABULARY.items() for own in [e
 CLASSES = {"4-class": {emotion: [emotion] for emotion in ("anger", "happiness", "neutral", "sadness")}}
 
 
-def harmonised(labels):
+def harmonised(labels: pd.Series) -> pd.Series:
     """A Series of labels in the common vocabulary; one without an equivalent there stays as it is, NaN too."""
     return labels.map({own: SYNONYMS.get(own.lower(), own) for own in labels.dropna().unique()})
 
 
-def tell_alike(corpus, rows, columns=("speaker", "emotion")):
+def tell_alike(corpus: str, rows: pd.DataFrame, columns: Iterable[str] = ("speaker", "emotion")) -> None:
     """Log a warning for speakers, and for emotions outside of the vocabulary, that differ only in case or blanks."""
     for column in columns:
         names = pd.Series(sorted({*rows[column].dropna()} - {*VOCABULARY}), dtype=object)
@@ -46,7 +48,9 @@ def tell_alike(corpus, rows, columns=("speaker", "emotion")):
             )
 
 
-def choose(corpus, adapter, rows, classes):
+def choose(
+    corpus: str, adapter: ModuleType | None, rows: pd.DataFrame, classes: dict | str
+) -> tuple[pd.DataFrame, dict]:
     """`rows` of the classes wanted, with the class as emotion, and those of unknown emotion, to be told later.
 
     classes: {class: [labels]}, or the name of a set in the adapter's CLASSES or ours. A label is a name of the common

@@ -3,7 +3,15 @@
 A file name is speaker, emotion and number of the sentence; data.tsv has the sentences and the speakers' genders.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files named like samples/WR0_surprised_64.wav, and data.tsv"
 EMOTIONS = {
@@ -17,7 +25,7 @@ EMOTIONS = {
 PUBLISHED = {"utterances": 4481, "speakers": 9}
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file below `root`; without data.tsv the text is the number and genders are unknown."""
     rows = folders.wavs(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
     emotion = rows["label"].str.lower().map(EMOTIONS)

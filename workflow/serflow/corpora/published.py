@@ -1,10 +1,17 @@
 """What a corpus' owner counted, against what is there."""
 
+from __future__ import annotations
+
 import logging
 from bisect import bisect_left
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def tell_differences(corpus, rows, root, published):
+def tell_differences(corpus: str, rows: pd.DataFrame, root: Path, published: dict | None) -> None:
     """Log a warning, a line each, for every count that differs and for what is missing; a difference is no error.
 
     rows: as scanned; those of known emotion count, where their file is there. published: `utterances`, `speakers`,

@@ -3,9 +3,16 @@
 A file name is modality, channel, emotion, intensity, statement, repetition and actor, two digits each.
 """
 
+from __future__ import annotations
+
 from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files named like Actor_01/03-01-05-01-02-01-01.wav"
 EMOTIONS = {
@@ -32,7 +39,7 @@ PUBLISHED = {
 }
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file below `root` but the songs (03-02); men have odd numbers."""
     rows = folders.wavs(root, r"03-01-(?P<label>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<speaker>\d\d)")
     rows = rows[~rows["path"].str.contains(r"(?:^|/)03-02-[^/]*$")]

@@ -3,7 +3,15 @@
 A file is speaker, emotion and number of the sentence, `DC_a01.wav` in one release and `DC/a01.wav` in the other.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from serflow.corpora import folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "WAV files named like DC_a01.wav or DC/a01.wav"
 EMOTIONS = {
@@ -29,7 +37,7 @@ PUBLISHED = {
 }
 
 
-def scan(root):
+def scan(root: Path) -> pd.DataFrame:
     """A row for each WAV file below `root`; the text is its code (`a01`), the same for all speakers."""
     rows = folders.wavs(root, r"(?P<speaker>[A-Z]{2})[_/](?P<text>(?P<label>[a-z]{1,2})\d\d)")
     rows = rows.assign(speaker=rows["speaker"].str.upper(), text=rows["text"].str.lower())  # dc_A01

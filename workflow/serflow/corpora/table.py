@@ -22,7 +22,7 @@ OPTIONAL = ["gender", "session", "text", "start", "end", "utterance"]
 GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 
-def scan(root, table=None, column="emotion"):
+def scan(root: str | Path, table: str | None = None, column: str = "emotion") -> pd.DataFrame:
     """A row for each row of `table`, a file's name (None: the one table in `root`) or that of an audformat table
     (None: all of them); `column` is the emotion's. Raises UserError.
     """
