@@ -1,7 +1,10 @@
 """Confusion matrices and training curves: the same numbers give the same bytes."""
 
+from __future__ import annotations
+
 from itertools import cycle, product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -11,6 +14,9 @@ from matplotlib.ticker import MaxNLocator
 
 from serflow.artifacts import replacing
 from serflow.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INK, MUTED, GRID = "#1f2933", "#667380", "#e4e8ec"
 SERIES = ["#1f6fb2", "#d9722b", "#2f8f6b", "#8a5cb8"]
@@ -37,7 +43,7 @@ FORMATS = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
 
 
 @matplotlib.rc_context(STYLE)
-def confusion_matrix(confusion, classes, title):
+def confusion_matrix(confusion: np.ndarray, classes: list[str], title: str) -> Figure:
     """`[C, C]` counts, rows true: each cell the share of its row in %, with the count below; a Figure."""
     confusion = np.asarray(confusion)
     totals = confusion.sum(1, keepdims=True)
@@ -66,7 +72,7 @@ def confusion_matrix(confusion, classes, title):
 
 
 @matplotlib.rc_context(STYLE)
-def training_curves(history, title):
+def training_curves(history: pd.DataFrame, title: str) -> Figure:
     """One panel a measure (loss, its terms, UA), one colour a part (train, validation): `quantity` is both.
 
     history: frame of fold, seed, step, quantity, value. Thin: one line a fold and seed. Bold: their mean over
@@ -98,7 +104,7 @@ def training_curves(history, title):
 
 
 @matplotlib.rc_context(STYLE)
-def vector_map(places, rows, title):
+def vector_map(places: dict[str, np.ndarray], rows: dict[str, pd.DataFrame], title: str) -> Figure:
     """Vectors of utterances in two dimensions, a panel a vector: its colour the emotion, its mark the speaker.
 
     places: {name: `[N, 2]`}; rows: {name: frame of speaker and label, N rows}.
@@ -121,7 +127,7 @@ def vector_map(places, rows, title):
     return figure
 
 
-def save(figure, path):
+def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG or SVG, whichever the suffix says, with no date or version in it."""
     suffix = Path(path).suffix
     if suffix not in FORMATS:

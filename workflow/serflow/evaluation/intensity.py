@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from serflow.evaluation.tables import aligned, written
 
 
-def separation(scored):
+def separation(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """How well utterance scores tell each emotion from neutral: a frame of intensity, auc_<emotion>, within, between.
 
     `scored`: {intensity: frame with a row an utterance that a fold tests: fold, seed, emotion, `deviation` (of its
@@ -30,7 +30,7 @@ def separation(scored):
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("intensity").reset_index().round(4)
 
 
-def agreement(curves):
+def agreement(curves: dict[str, dict]) -> pd.DataFrame:
     """Rank correlation with the truth: a frame of intensity, spearman (over all frames), mean, low, high (over
     speakers, 95 % Student's interval), difference and p (paired t-test over speakers against the last intensity).
 
@@ -56,7 +56,7 @@ def agreement(curves):
     return pd.DataFrame(rows[::-1]).round(4)
 
 
-def to_markdown(table, speakers):
+def to_markdown(table: pd.DataFrame, speakers: int) -> str:
     """The table for people; `speakers`: how many were tested. Without a neutral class it says that it cannot be."""
     emotions = [column for column in table if column.startswith("auc_")]
     if not emotions:
@@ -77,7 +77,7 @@ def to_markdown(table, speakers):
     return "\n".join(text) + "\n"
 
 
-def intensity_notes(table):
+def intensity_notes(table: pd.DataFrame) -> list[str]:
     """Sentences for under a table whose masks follow intensities: what `separation` found."""
     told = [
         f"{row['intensity']} "

@@ -6,11 +6,12 @@ without a single utterance scores NaN.
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from serflow.errors import UserError
 
 
-def confusion(labels, predictions, classes):
+def confusion(labels: ArrayLike, predictions: ArrayLike, classes: list[str]) -> np.ndarray:
     """Count `[C, C]` utterances by true (row) and predicted (column) class, in the order of `classes`.
 
     Raises UserError for a label or a prediction that is not among `classes`.
@@ -28,19 +29,19 @@ def confusion(labels, predictions, classes):
     return counts.reshape(len(classes), len(classes))
 
 
-def unweighted_accuracy(confusion):
+def unweighted_accuracy(confusion: np.ndarray) -> np.ndarray | float:
     """UA (UAR): the mean recall over the classes that occur, `[...]`."""
     true, _, hits = _margins(confusion)
     return _mean_ratio(hits, true)
 
 
-def weighted_accuracy(confusion):
+def weighted_accuracy(confusion: np.ndarray) -> np.ndarray | float:
     """WA (WAR, accuracy): the share of utterances that are right, `[...]`."""
     true, _, hits = _margins(confusion)
     return _ratio(hits.sum(-1), true.sum(-1))
 
 
-def macro_f1(confusion):
+def macro_f1(confusion: np.ndarray) -> np.ndarray | float:
     """The mean F1 over the classes that occur as truth or prediction, `[...]`."""
     true, predicted, hits = _margins(confusion)
     return _mean_ratio(2 * hits, true + predicted)

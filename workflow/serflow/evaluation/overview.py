@@ -7,7 +7,7 @@ from serflow.artifacts import write_text
 PAGE = Path("results/README.md")
 
 
-def write():
+def write() -> None:
     """Gather `results/<corpus>/tables/*.md`, whose first line is a title."""
     lines = [
         "# Results",

@@ -1,5 +1,10 @@
 """What a vector of an utterance tells: linear probes for speaker and for emotion, and a map in two dimensions."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -8,15 +13,18 @@ from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold, cross_val
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PREFIX = "vector_"  # of the columns of predictions that hold vectors
 
 
-def vector_names(predictions):
+def vector_names(predictions: pd.DataFrame) -> list[str]:
     """The names of the vectors that a frame of predictions holds."""
     return [column.removeprefix(PREFIX) for column in predictions.columns if column.startswith(PREFIX)]
 
 
-def probes(predictions):
+def probes(predictions: pd.DataFrame) -> dict[str, dict[str, float]]:
     """{name: {speaker, emotion}} of the vectors in a system's `predictions`: UA of logistic regression (C = 1, ours).
 
     Within the utterances that one network was tested on, whose speakers it never heard; averaged over fold and seed.
@@ -44,7 +52,7 @@ def _probed(predictions, column):
     return {task: float(np.mean(scores)) if scores else float("nan") for task, scores in found.items()}
 
 
-def probe_notes(predictions, titles):
+def probe_notes(predictions: dict[str, pd.DataFrame], titles: dict[str, str]) -> Iterator[str]:
     """A sentence for each system whose predictions hold vectors. `predictions`: {system: frame}."""
     for system, frame in predictions.items():
         told = "; ".join(
@@ -59,7 +67,7 @@ def probe_notes(predictions, titles):
             )
 
 
-def projected(predictions, name):
+def projected(predictions: pd.DataFrame, name: str) -> tuple[np.ndarray, pd.DataFrame]:
     """The vectors `name` of the first fold and seed on their two principal axes, `[N, 2]`, and their rows."""
     own = predictions[(predictions["fold"] == predictions["fold"].min())]
     own = own[own["seed"] == own["seed"].min()]

@@ -1,12 +1,13 @@
 """How the rows of a table were made, in the sentences under it: steps, batches, sizes, k, C."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from serflow import heads, lineage
 from serflow.classical import CLASSICAL
 
 
-def recipe_sentences(config, rows):
+def recipe_sentences(config: dict, rows: Iterable[str]) -> Iterator[str]:
     """Of a complete `config` and the systems `rows` of one of its tables; none for what no row has."""
     systems = {name: config["systems"][name] for name in rows}
     trained = {name: system for name, system in systems.items() if system["method"] not in CLASSICAL}

@@ -1,14 +1,16 @@
 """What the systems left behind, by system."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 
-def read_predictions(paths):
+def read_predictions(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
     """{system: frame of all its predictions, whose columns tell fold and seed} from `predictions.parquet` files."""
     return _by_system(paths, pd.read_parquet)
 
 
-def read_histories(paths):
+def read_histories(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
     """{system: frame fold, seed, step, quantity, value} from `history.csv` files."""
     return _by_system(paths, pd.read_csv)
 

@@ -7,12 +7,18 @@ block out (Miller 1974, Biometrika 61:1), and is tested with Student's t. Where 
 its level; Taylor linearisation, else the same, found a difference in up to 6.4 % of our simulated corpora, not in 5.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from serflow.evaluation.metrics import confusion, unweighted_accuracy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_BLOCKS = 3  # with two, a difference must be 16 standard errors to be found 4 times in 5
 ALPHA, POWER = 0.05, 0.8
@@ -28,7 +34,7 @@ class Estimate(NamedTuple):
     p: np.ndarray
 
 
-def unit_of(folds, speakers):
+def unit_of(folds: int, speakers: int) -> str | None:
     """What the blocks are: `fold`; `speaker` where the folds are too few, and then interval and p concern the
     networks that were trained, not the methods; None where the speakers are too few even for that."""
     if folds >= MIN_BLOCKS:
@@ -36,13 +42,13 @@ def unit_of(folds, speakers):
     return "speaker" if speakers >= MIN_BLOCKS else None
 
 
-def block_confusions(predictions, blocks, classes):
+def block_confusions(predictions: pd.DataFrame, blocks: ArrayLike, classes: list[str]) -> np.ndarray:
     """`[B, C, C]` counts, a block each in sorted order, summed over seeds; `blocks`: the block of every row."""
     own = predictions.groupby(np.asarray(blocks))
     return np.stack([confusion(part["label"], part["prediction"], classes) for _, part in own])
 
 
-def pseudo_values(confusions):
+def pseudo_values(confusions: np.ndarray) -> np.ndarray:
     """`[..., B, C, C]` -> `[..., B]` whose mean is the pooled UA, and whose scatter is what the blocks add to it.
 
     Without block b, UA would be lower by the mean over classes c of (hits_bc - recall_c n_bc) / (total_c - n_bc), and
@@ -59,19 +65,19 @@ def pseudo_values(confusions):
     return pooled + (true.shape[-2] - 1) * (added - added.mean(-1, keepdims=True))
 
 
-def interval(confusions):
+def interval(confusions: np.ndarray) -> Estimate:
     """Estimate of the UA of a system from the `[..., B, C, C]` of its blocks, the interval cut to [0, 1]."""
     found = _student(pseudo_values(confusions))
     return found._replace(low=np.maximum(found.low, 0), high=np.minimum(found.high, 1))
 
 
-def compare(confusions_a, confusions_b):
+def compare(confusions_a: np.ndarray, confusions_b: np.ndarray) -> Estimate:
     """Estimate of the difference in UA, a - b, of systems that were tested on the same blocks, each `[..., B, C, C]`.
     The systems may have different numbers of seeds."""
     return _student(pseudo_values(confusions_a) - pseudo_values(confusions_b))
 
 
-def holm(p_values):
+def holm(p_values: ArrayLike) -> np.ndarray:
     """Holm's step-down correction (Holm 1979) of one family; NaN (no test) stays NaN and does not count."""
     p_values = np.asarray(p_values, dtype=float)
     ascending = np.argsort(p_values)[: np.isfinite(p_values).sum()]
@@ -81,7 +87,7 @@ def holm(p_values):
     return corrected
 
 
-def resolvable(error, blocks, claims=1):
+def resolvable(error: float, blocks: int, claims: int = 1) -> float:
     """The smallest true difference that the first of `claims` under Holm finds 4 times in 5 (noncentral t).
 
     `error`: the standard error of a difference over `blocks`. NaN where nothing can be tested.
@@ -92,7 +98,9 @@ def resolvable(error, blocks, claims=1):
     return error * special.nctdtrinc(freedom, 1 - POWER, stats.t.isf(ALPHA / claims / 2, freedom))
 
 
-def planned_error(folds, speakers, seeds, network=0.08, speaker=0.05, utterances=50):
+def planned_error(
+    folds: int, speakers: int, seeds: int, network: float = 0.08, speaker: float = 0.05, utterances: float = 50
+) -> float:
     """The standard error that a difference of two systems would have over the folds of a design.
 
     network: sd of a system's UA over networks, one a fold and seed (on EMO-DB we saw 6 to 10 points).

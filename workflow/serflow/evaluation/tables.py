@@ -4,6 +4,7 @@ The scores of its speakers, folds and classes stand beside it.
 """
 
 import re
+from collections.abc import Iterable
 from itertools import compress
 
 import numpy as np
@@ -33,7 +34,13 @@ HEADER = [
 ]
 
 
-def build_table(rows, predictions, utterances, classes, validations=None):
+def build_table(
+    rows: list[dict],
+    predictions: dict[str, pd.DataFrame],
+    utterances: pd.DataFrame,
+    classes: list[str],
+    validations: dict[str, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
     """Score every row's system: a frame of COLUMNS, fractions of 1, rounded to 4 decimals.
 
     rows: dicts of system, name, baseline (the system it is compared with, or None) and, where known, published and
@@ -86,7 +93,9 @@ def build_table(rows, predictions, utterances, classes, validations=None):
     return table.assign(p_holm=holm(table["p"])).round(4)
 
 
-def scores_of_parts(predictions, utterances, classes):
+def scores_of_parts(
+    predictions: dict[str, pd.DataFrame], utterances: pd.DataFrame, classes: list[str]
+) -> pd.DataFrame:
     """UA, WA (of a class: its recall) and utterances of every speaker, fold and class, for every system and seed.
 
     Takes `predictions` and `utterances` as `build_table` does; a frame system, seed, kind, name, UA, WA, utterances.
@@ -102,7 +111,7 @@ def scores_of_parts(predictions, utterances, classes):
     return pd.DataFrame(rows, columns=["system", "seed", "kind", "name", "UA", "WA", "utterances"]).round(4)
 
 
-def masking_notes(summaries):
+def masking_notes(summaries: dict[str, list[dict]]) -> list[str]:
     """What pretraining masked, a line for under a table (or none); `summaries`: {name: dicts of every fold with
     `share` of the frames, and mean intensity `inside` and `outside` masks, None where there is none}."""
     told = []
@@ -117,12 +126,12 @@ def masking_notes(summaries):
     return [f"Frames masked in pretraining: {'; '.join(told)}."] if told else []
 
 
-def to_metrics(table):
+def to_metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     """{system: {UA, WA, macro_F1}}."""
     return table.set_index("system")[list(METRICS)].to_dict("index")
 
 
-def to_markdown(table, notes=()):
+def to_markdown(table: pd.DataFrame, notes: Iterable[str] = ()) -> str:
     """GitHub Markdown with aligned columns; the best UA in bold; below it how to read it, then `notes`."""
 
     def escape(text):
@@ -132,14 +141,14 @@ def to_markdown(table, notes=()):
     return "\n".join([*body, "", *(f"- {escape(_line(note))}" for note in [*_reading(table), *notes])]) + "\n"
 
 
-def aligned(lines):
+def aligned(lines: list[list[str]]) -> list[str]:
     """Lines of cells, the first being the header -> the lines of a Markdown table."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines = [lines[0], ["-" * width for width in widths], *lines[1:]]
     return ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
 
 
-def to_latex(table, notes=()):
+def to_latex(table: pd.DataFrame, notes: Iterable[str] = ()) -> str:
     r"""The same as a LaTeX fragment for \input; needs \usepackage{booktabs}."""
     special = {character: "\\" + character for character in "%&#_{}$"}
     special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -240,7 +249,7 @@ def _against(row, baseline):
     return f"{difference}, not resolved ({100 * row.resolvable:.1f} would be)"
 
 
-def written(p):
+def written(p: float) -> str:
     """A p value as papers print it."""
     return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".lstrip("0")
 
