@@ -98,9 +98,9 @@ def floor(model, batches, schedule):
 
 def precision(device):
     """What serflow.training chooses on this machine."""
-    from serflow.training import _has_bfloat16
+    from serflow.training import has_bfloat16
 
-    return torch.autocast(device, torch.bfloat16) if _has_bfloat16() else contextlib.nullcontext()
+    return torch.autocast(device, torch.bfloat16) if has_bfloat16() else contextlib.nullcontext()
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def test_a_terminated_training_is_no_finished_one_and_goes_on(tmp_path, monkeypa
 
 
 def test_mixed_precision_ends_with_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_has_bfloat16", lambda: True)
+    monkeypatch.setattr(training, "has_bfloat16", lambda: True)
     model = classifier()
     train(model, Tones(3), tmp_path, SCHEDULE, 0, {})
     model.eval().save_pretrained(tmp_path / "saved")

@@ -7,7 +7,7 @@ from serflow.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int | None:
-    """Run one subcommand; returns its exit code."""
+    """Run one subcommand; returns its exit code, None where all is well."""
     parser = argparse.ArgumentParser(prog="serflow", description="Compare methods of speech emotion recognition.")
     commands = parser.add_subparsers(required=True, metavar="command")
     _doctor(commands)

@@ -59,7 +59,7 @@ def train(
         adam_beta2=schedule["betas"][1],
         adam_epsilon=schedule["epsilon"],
         max_grad_norm=schedule["clip"],
-        bf16=_has_bfloat16(),
+        bf16=has_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         seed=seed,
         full_determinism=True,
@@ -110,8 +110,8 @@ def fit(
     schedule: dict,
     seed: int,
     made: dict,
-    files: dict | tuple = (),
-    told: dict | tuple = (),
+    files: dict | None = None,
+    told: dict | None = None,
     **watched: object,
 ) -> None:
     """`train`, then save what was learned as the model folder `folder`, whole or not at all, with `history.csv` and
@@ -124,9 +124,9 @@ def fit(
     history = train(model, batches, checkpoints_of(folder), schedule, seed, made, **watched)
     with artifacts.replacing(folder) as temporary:
         model.save_pretrained(temporary)
-        for name, value in {"made.json": made, **dict(files)}.items():
+        for name, value in {"made.json": made, **(files or {})}.items():
             artifacts.write_json(temporary / name, value)
-        artifacts.write_text(temporary / "history.csv", history.assign(**dict(told)).to_csv(index=False))
+        artifacts.write_text(temporary / "history.csv", history.assign(**(told or {})).to_csv(index=False))
 
 
 def checkpoints_of(folder: str | Path) -> Path:
@@ -171,7 +171,8 @@ def _own_checkpoint(folder, made):
     return None
 
 
-def _has_bfloat16():
+def has_bfloat16() -> bool:
+    """Whether this machine's GPU, or its CPU where it has none, computes in bfloat16 natively."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
     abilities = torch.cpu.get_capabilities()

@@ -5,7 +5,8 @@ What planning needs of a model stands at the top of its file, in literals that a
 
 READS      what its inputs are: `audio`, or one of the features
 STACK      10 ms frames of it a token of an encoder
-OBJECTIVE  what its pretraining has to guess, one of serflow.objectives; None where it is not pretrained
+OBJECTIVE  what its pretraining has to guess, one of serflow.objectives; None where it is not pretrained; of a network
+           of intensity what it learns from, one of serflow.batches.INTENSITY_BATCHES
 TAKES      keys of a pretraining that it has a use for -> whether it needs them
 SIZES      presets of its options by name
 FIXED      fields of its config that no option may set: what its inputs or its pretraining decide
