@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test environment lock tables dvc.yaml commit-artifacts restore verify
 
 # Every paper that learns in minutes, on speech that serflow synthesises.
-PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml
+PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml config/gemo-clap.yaml
 
 demo: $(BIN)/.ready
 	$(BIN)/snakemake --cores all --configfile $(PAPERS)

@@ -1,7 +1,8 @@
-"""The recipe of the networks, searched on validation speakers alone: what a head, its layers, its training and its
+r"""The recipe of the networks, searched on validation speakers alone: what a head, its layers, its training and its
 input are worth, one change at a time. Test speakers are neither heard nor scored.
 
-    .venv/bin/snakemake --cores all --configfile config/emodb.yaml --config root=<folder> -- emodb-features
+    .venv/bin/snakemake --cores all --configfile config/ems.yaml config/emodb.yaml --config root=<folder> \
+        -- emodb-features
     .venv/bin/python benchmarks/recipe.py results/emodb
 
 writes benchmarks/recipe.csv as it goes on (a second call makes what is missing) and benchmarks/recipe.md at the end,
@@ -24,12 +25,13 @@ BASE = {
     "encoder": "mel-hubert small", "frozen": "nothing", "standardise": True, "pooling": "mean+std", "layers": "last",
     "head": "pooled", "segment": 0, "weight_decay": 1e-5,
     "steps": 300, "learning_rate": 0.0003, "batch_size": 16, "crop_seconds": 3, "normalisation": "utterance",
-    "dropout": 0.0, "smoothing": 0.0, "masked": 0.0,
+    "dropout": 0.0, "smoothing": 0.0, "masked": 0.0, "target": "softmax", "dimension": 512,
 }  # fmt: skip
 TF = {
     "encoder": "tf-transformer small", "head": "segments", "segment": 256, "crop_seconds": 2.56, "weight_decay": 0.01,
     "learning_rate": 0.0005,
 }  # fmt: skip
+CLAP = {"head": "gemo-clap"}
 CHANGES = [
     {},
     {"standardise": False},
@@ -43,6 +45,8 @@ CHANGES = [
     {"steps": 600},
     {"learning_rate": 0.0001},
     {"learning_rate": 0.001},
+    {"learning_rate": 0.002},
+    {"learning_rate": 0.001, "smoothing": 0.1},
     {"batch_size": 32, "steps": 150},
     {"crop_seconds": 2},
     {"crop_seconds": 6},
@@ -62,6 +66,11 @@ CHANGES = [
     TF | {"segment": 128, "crop_seconds": 1.28, "batch_size": 32},
     TF | {"learning_rate": 0.001},
     TF | {"steps": 600},
+    CLAP,
+    CLAP | {"target": "normalised"},
+    CLAP | {"learning_rate": 0.001},
+    CLAP | {"target": "normalised", "learning_rate": 0.001},
+    CLAP | {"dimension": 128},
 ]
 
 
@@ -116,7 +125,7 @@ def unweighted_accuracy(results, change, fold, seed):
     parts, classes = labelled_parts(utterances, folds, fold, "validation")
     name, size = recipe["encoder"].split()
     known = heads.described(recipe["head"]).options
-    options = {key: recipe[key] for key in ("pooling", "standardise") if key in known}
+    options = {key: recipe[key] for key in ("pooling", "standardise", "target", "dimension") if key in known}
     cut = {"segment": recipe["segment"], "hop": recipe["segment"] // 2} if recipe["segment"] else {}
     kind, encoder = described(name), build(name, {"size": size, **cut}, seed)
     model = Smoothed.around(encoder, classes, recipe | {"options": options}, seed)
@@ -150,13 +159,14 @@ def main():
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 2], help="folds whose validation speakers score")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="trainings side by side, a core each")
-    parser.add_argument("--only", default="", help="changes whose name contains this text")
+    parser.add_argument("--only", nargs="+", default=[""], help="changes whose name begins with one of these texts")
     arguments = parser.parse_args()
     table = HERE / "recipe.csv"
     done = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=["corpus", "change", "fold", "seed"])
     done = done[done.corpus == arguments.results.name]
     known = set(zip(done.change, done.fold, done.seed, strict=True))
-    cells = product((c for c in CHANGES if arguments.only in named(c)), arguments.folds, arguments.seeds)
+    changes = [change for change in CHANGES if named(change).startswith(tuple(arguments.only))]
+    cells = product(changes, arguments.folds, arguments.seeds)
     works = [(arguments.results, *cell) for cell in cells if (named(cell[0]), *cell[1:]) not in known]
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
         for number, row in enumerate(pool.imap_unordered(job, works), 1):

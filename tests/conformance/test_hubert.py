@@ -1,4 +1,5 @@
-"""HuBERT against transformers' own forward, and its pretraining loss against torchaudio's."""
+"""HuBERT, WavLM and wav2vec 2.0 against transformers' own forward, and HuBERT's pretraining loss against
+torchaudio's."""
 
 import pytest
 import torch
@@ -6,23 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchaudio.models.wav2vec2.components import LogitGenerator
 from torchaudio.models.wav2vec2.utils import import_huggingface_model
-from transformers import AutoModel, HubertConfig, HubertModel
+from transformers import AutoModel, HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model, WavLMConfig, WavLMModel
 
-from serflow.models import build, load_encoder
-from serflow.models.hubert import FrameHubert, HubertForMaskedPrediction
+from serflow.models import build, encoder_class, load_encoder, pretraining_class
+from serflow.models.hubert import HubertForMaskedPrediction
 from serflow.models.mel_hubert import MelHubertConfig
 
 SMALL = {
     "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64,
     "conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4,
 }  # fmt: skip
-GROUP = HubertConfig(**SMALL)
-LAYER = HubertConfig(**SMALL, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
+LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+GROUP, LAYER = HubertConfig(**SMALL), HubertConfig(**SMALL, **LARGE)
+THEIRS = {HubertConfig: HubertModel, WavLMConfig: WavLMModel, Wav2Vec2Config: Wav2Vec2Model}
+CONFIGS = [kind(**SMALL, **size) for kind in THEIRS for size in ({}, LARGE)]
+NAMES = [f"{config.model_type}, {'large' if config.conv_bias else 'base'}" for config in CONFIGS]
 
 
 def encoder(config, seed=0):
     torch.manual_seed(seed)
-    return FrameHubert(config).eval()
+    return encoder_class(config.model_type)(config).eval()
 
 
 def waves(lengths, seed=0):
@@ -34,10 +38,10 @@ def padded(clips):
     return torch.nn.utils.rnn.pad_sequence(clips, batch_first=True), torch.tensor([len(clip) for clip in clips])
 
 
-@pytest.mark.parametrize("config", [GROUP, LAYER], ids=["base", "large"])
+@pytest.mark.parametrize("config", CONFIGS, ids=NAMES)
 def test_every_layer_equals_transformers(config):
     ours = encoder(config)
-    theirs = HubertModel(config).eval()
+    theirs = THEIRS[type(config)](config).eval()
     theirs.load_state_dict(ours.state_dict())
     clip = waves([9000])[0][None]
     with torch.no_grad():
@@ -52,8 +56,8 @@ def test_every_layer_equals_transformers(config):
         torch.testing.assert_close(state, other, atol=1e-5, rtol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.lists(st.integers(400, 8000), min_size=1, max_size=5), st.sampled_from([GROUP, LAYER]), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(400, 8000), min_size=1, max_size=5), st.sampled_from(CONFIGS), st.integers(0, 99))
 def test_a_padded_batch_equals_one_by_one(lengths, config, seed):
     model, clips = encoder(config, seed), waves(lengths, seed)
     with torch.no_grad():
@@ -130,15 +134,17 @@ def _for_torchaudio(hubert):
     return plain
 
 
-def test_a_waveform_folder_loads_with_transformers(tmp_path):
-    model = HubertForMaskedPrediction.around(build("hubert", {"size": "tiny"}, 0), 5, seed=0, frozen=True).eval()
+@pytest.mark.parametrize("theirs", THEIRS.values(), ids=["hubert", "wavlm", "wav2vec2"])
+def test_a_waveform_folder_loads_with_transformers(theirs, tmp_path):
+    name = theirs.config_class.model_type
+    model = pretraining_class(name).around(build(name, {"size": "tiny"}, 0), 5, seed=0, frozen=True).eval()
     model.save_pretrained(tmp_path)
     clip = waves([4000])[0][None]
-    theirs, info = HubertModel.from_pretrained(tmp_path, output_loading_info=True)
+    theirs, info = theirs.from_pretrained(tmp_path, output_loading_info=True)
     assert not info["missing_keys"]
     again = load_encoder(str(tmp_path)).eval()
     with torch.no_grad():
-        expected = model.hubert(clip).hidden_states[-1]
+        expected = model.base_model(clip).hidden_states[-1]
         torch.testing.assert_close(theirs.eval()(clip).last_hidden_state, expected, atol=1e-5, rtol=1e-5)
         assert torch.equal(again(clip).hidden_states[-1], expected)
 

@@ -88,7 +88,7 @@ def test_emotional_masking_has_its_tables(finished):
 
 def test_a_change_of_the_model_retrains_what_uses_it_and_nothing_before(finished):
     project, _ = finished
-    with edited(project, "workflow/serflow/models/hubert.py", "self.temperature = 0.1", "self.temperature = 0.2"):
+    with edited(project, "workflow/serflow/models/waveforms.py", "self.temperature = 0.1", "self.temperature = 0.2"):
         planned = set(project.planned())
     assert planned == LEARNED | EVALUATION
 

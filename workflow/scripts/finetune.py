@@ -7,7 +7,7 @@ import pandas as pd
 from job import job
 from serflow.artifacts import write_parquet
 from serflow.batches import Inputs, LabelledBatches, WholeUtterances
-from serflow.folds import labelled_parts
+from serflow.folds import labelled_parts, without_classes
 from serflow.frames import FrameStore
 from serflow.heads import described
 from serflow.heads.classifier import EmotionClassifier
@@ -27,6 +27,8 @@ with job(snakemake) as made:
         settings = {**settings, "frozen": "nothing"}  # a random front-end would handicap the control
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     parts, classes = labelled_parts(utterances, folds, fold, settings["selection"])
+    if settings["zero_shot"]:
+        parts = without_classes(parts, classes, settings["zero_shot"])
     train, watched = parts["train"], parts["validation"]  # nobody is watched where all are trained on
     model = EmotionClassifier.around(encoder_at(start, seed), classes, settings, seed)
     store = FrameStore(snakemake.input.inputs)
@@ -43,6 +45,7 @@ with job(snakemake) as made:
     for part, path in {"validation": snakemake.output.validation, "test": snakemake.output.predictions}.items():
         if path:
             names = parts[part].utterance
-            probabilities, shown = predict(model, inputs, names, batch_seconds(), settings["probe"])
+            choices = [classes.index(name) for name in settings["zero_shot"]] if settings["zero_shot"] else None
+            probabilities, shown = predict(model, inputs, names, batch_seconds(), choices, settings["probe"])
             write_parquet(path, predictions_frame(parts[part], probabilities, classes, **told, **shown), made)
     forget_checkpoints(folder)

@@ -20,7 +20,14 @@ with job(snakemake) as made:
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
     rows = [
-        {"system": name, "name": settings["titles"][name], "baseline": baseline, "claim": name in settings["claims"]}
+        {
+            "system": name,
+            "name": settings["titles"][name],
+            "baseline": baseline,
+            "claim": name in settings["claims"],
+            "published": settings["published"].get(name),
+            "zero_shot": settings["zero_shot"].get(name),
+        }
         for name, baseline in settings["rows"].items()
     ]
     classes = sorted(utterances.emotion.unique())

@@ -105,20 +105,26 @@ class PretrainingBatches(torch.utils.data.Dataset):
 
 
 class LabelledBatches(torch.utils.data.Dataset):
-    """Batches for emotion training: classes equally often, random crops, padded. Item i depends on seed and i."""
+    """Batches for emotion training: classes equally often, or genders too, random crops, padded. Item i depends on
+    seed and i."""
 
     def __init__(
         self, inputs: Inputs, rows: pd.DataFrame, classes: list[str], schedule: dict, seed: int, needs: Iterable = ()
     ) -> None:
         """`rows`: frame with `utterance, emotion` and what the `needs`, names of COLUMNS, ask for; `classes`: sorted
-        names; `schedule`: dict with `steps, batch_size, crop_seconds`."""
+        names; `schedule`: dict with `steps, batch_size, crop_seconds` and, to draw the genders of a class equally
+        often, `balanced` emotion+gender."""
         self.inputs, self.seed = inputs, seed
         self.steps, self.size = schedule["steps"], schedule["batch_size"]
         self.crop = int(schedule["crop_seconds"] * inputs.tokens_per_second)
         self.rows = inputs.store.rows(rows["utterance"])
         self.tokens = inputs.tokens(self.rows)
         self.emotions = rows["emotion"].map(classes.index).to_numpy()
-        self.of_class = [np.flatnonzero(self.emotions == emotion) for emotion in np.unique(self.emotions)]
+        of_class = [np.flatnonzero(self.emotions == emotion) for emotion in np.unique(self.emotions)]
+        if schedule.get("balanced") == "emotion+gender":
+            genders = rows["gender"].fillna("unknown").to_numpy()
+            of_class = [[own[genders[own] == gender] for gender in np.unique(genders[own])] for own in of_class]
+        self.of_class = of_class
         self.columns = {name: COLUMNS[name](rows, self) for name in needs}
 
     def __len__(self) -> int:
@@ -266,17 +272,24 @@ def paired(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
 
 
 def gender(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
-    """0 female, 1 male, -1 unknown, `[B]`."""
+    """0 female, 1 male, -1 unknown, `[B]`. UserError where it is unknown of all."""
     numbers = rows["gender"].map({"female": 0, "male": 1}).fillna(-1).to_numpy(int)
+    if (numbers < 0).all():
+        raise UserError(
+            "The corpus tells no speaker's gender, which this system's head compares: give labels.csv a column "
+            "gender (female, male), or leave the head's option gender out."
+        )
     return lambda rng, batch: torch.from_numpy(numbers[batch])
 
 
 COLUMNS = {"partner": partner, "paired": paired, "gender": gender}  # what a head may need beside inputs and labels
 
 
-def draw(rng: np.random.Generator, of_class: list[np.ndarray]) -> int:
-    """One of the numbers in the arrays `of_class`, each array being equally likely."""
-    return rng.choice(of_class[rng.integers(len(of_class))])
+def draw(rng: np.random.Generator, of_class: list) -> int:
+    """One of the numbers in the arrays `of_class`, each array being equally likely; or each list of arrays, and in it
+    each array."""
+    drawn = of_class[rng.integers(len(of_class))]
+    return draw(rng, drawn) if isinstance(drawn, list) else rng.choice(drawn)
 
 
 def crop(rng: np.random.Generator, samples: np.ndarray, seconds: float) -> np.ndarray:

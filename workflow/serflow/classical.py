@@ -39,7 +39,7 @@ def svm(features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, cla
     decision = pipeline.decision_function(test_features)
     if decision.ndim == 1:  # two classes: one column
         decision = np.stack([-decision, decision], axis=1)
-    return softmax(decision, axis=1)
+    return _of_all(softmax(decision, axis=1), labels, classes)
 
 
 def logistic(
@@ -54,9 +54,18 @@ def logistic(
     from sklearn.preprocessing import StandardScaler
 
     machine = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
-    return make_pipeline(StandardScaler(), machine).fit(features, labels).predict_proba(test_features)
+    found = make_pipeline(StandardScaler(), machine).fit(features, labels).predict_proba(test_features)
+    return _of_all(found, labels, classes)
 
 
+def _of_all(probabilities, labels, classes):
+    """Probabilities of the classes that occur in `labels` -> `[M, classes]`, 0 for those that do not."""
+    found = np.zeros((len(probabilities), classes))
+    found[:, np.unique(labels)] = probabilities
+    return found
+
+
+CHANCE = "chance"  # what a row may be compared with in place of another: guessing among the classes it chooses from
 CLASSICAL = {
     "majority": Method(majority),
     # Plateaus of C on EMO-DB's training and validation speakers: .01 to .3, .003 to .03, .03 to 10.

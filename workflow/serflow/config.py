@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from serflow import heads
-from serflow.classical import CLASSICAL
+from serflow.classical import CHANCE, CLASSICAL
 from serflow.errors import UserError
 from serflow.lineage import LOUDNESS, hears_audio, is_learned, needs, origin
 from serflow.models import check_options, model_of, models
@@ -50,6 +50,7 @@ def complete(config: dict) -> dict:
     _check_objectives(config)
     _check_folds(config)
     _mark_normalised(config)
+    _mark_zero_shot(config)
     _add_transductive(config)
     for table in config["tables"].values():
         if table["claims"] is None:
@@ -154,6 +155,8 @@ def _check_names(config):
         if "encoder" not in entry:
             raise UserError(f"config: systems.{name} lacks the key 'encoder': name one of encoders or pretraining.")
         _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
+    if CHANCE in systems:
+        raise UserError(f"config: systems.{CHANCE}: rows of tables call guessing so: give it another name.")
     for name in config["tables"]:
         if name == "intensity" or name.endswith("-scores"):
             raise UserError(f"config: tables.{name} is another table of the run: give yours another name.")
@@ -165,8 +168,10 @@ def _check_names(config):
         for system, baseline in table["rows"].items():
             _named(system, systems, f"tables.{name}.rows")
             if baseline is not None:
-                _named(baseline, table["rows"], f"tables.{name}.rows.{system}")
+                _named(baseline, [*table["rows"], CHANCE], f"tables.{name}.rows.{system}")
         compared = [system for system, baseline in table["rows"].items() if baseline is not None]
+        for system in table["published"]:
+            _named(system, table["rows"], f"tables.{name}.published")
         for system in table["claims"] or ():
             _named(system, table["rows"], f"tables.{name}.claims")
             if system not in compared:
@@ -191,6 +196,10 @@ def _check_models(config):
         if system["method"] not in CLASSICAL:
             with _telling(f"config: systems.{name}"):
                 heads.check_options(system["head"], system["options"])
+                if system["zero_shot"] and "prompts" not in heads.described(system["head"]).options:
+                    raise UserError(
+                        f"zero_shot: head {system['head']} reads no prompts: remove it, or change the head."
+                    )
     for name, entry in config["intensity"].items():
         known = dict.fromkeys(LOUDNESS) | models("network")
         with _telling(f"config: intensity.{name}"):
@@ -262,6 +271,13 @@ def _mark_normalised(config):
     for name, system in config["systems"].items():
         if "encoder" in system and origin(config, name)["normalisation"] == "speaker":
             system["title"] += " (speaker-normalised, transductive)"
+
+
+def _mark_zero_shot(config):
+    """A row that is scored on some classes alone says which."""
+    for system in config["systems"].values():
+        if system["zero_shot"]:
+            system["title"] += f" (zero-shot: {', '.join(system['zero_shot'])})"
 
 
 def _add_transductive(config):

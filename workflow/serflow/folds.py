@@ -1,11 +1,13 @@
 """Speaker-disjoint splits: no voice, and no recording, is in two parts of a fold."""
 
 import difflib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from serflow import registry
 from serflow.corpora.folders import SEPARATORS, read_table
 from serflow.errors import UserError
 
@@ -23,6 +25,7 @@ def split(
     seed: int = 0,
     file: str | Path | None = None,
     test: list[str] | None = None,
+    unheard: Collection[str] = (),
 ) -> pd.DataFrame:
     """Cross-validation of `utterances`, a frame with `utterance, speaker, gender, session, corpus, emotion, sha256`.
 
@@ -32,6 +35,7 @@ def split(
     `list` follows `file`, a .csv or .tsv with the columns fold, part and one of utterance, speaker, session.
     validation_speakers: taken from the speakers that a fold does not test; 0, for corpora with no speaker to spare,
     takes every tenth recording of each class from the training speakers instead.
+    unheard: classes that training may lack.
 
     Returns a frame `utterance, fold, part` that does not depend on the order of the rows. The parts of a fold share
     no speaker (but training and validation with 0 validation speakers) and no recording: speakers with a recording
@@ -48,7 +52,7 @@ def split(
     frames = []
     for fold, (part, lenders) in enumerate(plans):
         part = _with_validation(rows, part, lenders, validation_speakers, seed)
-        _check(rows, part, fold, apart="voice" if validation_speakers else "recording")
+        _check(rows, part, fold, "voice" if validation_speakers else "recording", unheard)
         frames.append(pd.DataFrame({"utterance": rows.utterance, "fold": fold, "part": part}))
     folds = pd.concat(frames).dropna().reset_index(drop=True)
     _check_tested_once(folds)
@@ -74,6 +78,19 @@ def labelled_parts(
     rows = utterances.set_index("utterance", drop=False)
     parts = {part: rows.loc[names].reset_index(drop=True) for part, names in _parts(folds, fold, selection).items()}
     return parts, sorted(utterances.emotion.unique())
+
+
+def without_classes(
+    parts: dict[str, pd.DataFrame], classes: list[str], unheard: list[str]
+) -> dict[str, pd.DataFrame]:
+    """`parts` of which training lacks the classes `unheard`, and the others have them alone (zero-shot). UserError
+    for one that is no class, or where training keeps fewer than two."""
+    for name in unheard:
+        registry.chosen(name, dict.fromkeys(classes), "zero_shot: the corpus has no class")
+    if len(set(parts["train"].emotion) - set(unheard)) < 2:
+        raise UserError("zero_shot leaves training fewer than two classes: name fewer of them.")
+    own = {part: rows.emotion.isin(unheard) == (part != "train") for part, rows in parts.items()}
+    return {part: rows[own[part]].reset_index(drop=True) for part, rows in parts.items()}
 
 
 def _parts(folds, fold, selection):
@@ -219,9 +236,9 @@ def _tenth(rows, seed):
     return set(drawn) - set(kept)
 
 
-def _check(rows, part, fold, apart):
+def _check(rows, part, fold, apart, unheard):
     """Tested voices are in no other part, training and validation share no `apart` (voice or recording), no part is
-    empty, training has every class. Raises UserError.
+    empty, training has every class that is not `unheard`. Raises UserError.
     """
     for one, others, unit in [("test", ["train", "validation"], "voice"), ("validation", ["train"], apart)]:
         leaks = rows[unit].isin(rows[unit][part == one]) & part.isin(others)
@@ -236,11 +253,11 @@ def _check(rows, part, fold, apart):
     absent = [name for name in PARTS if not (part == name).any()]
     if absent:
         raise UserError(f"Fold {fold} has no {absent[0]} part: change folds.file, .protocol or .validation_speakers.")
-    missing = sorted(set(rows.emotion) - set(rows.emotion[part == "train"]))
+    missing = sorted(set(rows.emotion) - set(rows.emotion[part == "train"]) - set(unheard))
     if missing:
         raise UserError(
             f"No training speaker of fold {fold} has class '{missing[0]}': lower folds.count or "
-            "folds.validation_speakers, or leave the class out in corpus.classes."
+            "folds.validation_speakers, leave the class out in corpus.classes, or name it in folds.unheard."
         )
 
 

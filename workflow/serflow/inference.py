@@ -28,15 +28,24 @@ def embed(
 
 
 def predict(
-    model: torch.nn.Module, inputs: Inputs, utterances: Collection[str], seconds: float, vectors: bool = False
+    model: torch.nn.Module,
+    inputs: Inputs,
+    utterances: Collection[str],
+    seconds: float,
+    choices: list[int] | None = None,
+    vectors: bool = False,
 ) -> tuple[np.ndarray, dict[str, list]]:
-    """Class probabilities `[utterances, classes]` float32, and {column: list of an array an utterance} of what else
-    the head tells: its `frame_weights` `[T]`, if it has such, and, where its named `vectors` are asked for,
-    `vector_<name>` `[D]`."""
+    """Class probabilities `[utterances, classes]` float32, of the classes numbered `choices` alone where they are
+    given, and {column: list of an array an utterance} of what else the head tells: its `frame_weights` `[T]`, if it
+    has such, and, where its named `vectors` are asked for, `vector_<name>` `[D]`."""
     probabilities, told = [None] * len(utterances), defaultdict(lambda: [None] * len(utterances))
     for rows, batch in _evaluate(model, inputs, list(utterances), seconds):
         output = model(**batch)
-        scores = output.logits.float().softmax(-1).cpu().numpy()
+        logits = output.logits.float()
+        if choices is not None:
+            every, logits = logits, torch.full_like(logits, -torch.inf)
+            logits[:, choices] = every[:, choices]
+        scores = logits.softmax(-1).cpu().numpy()
         shown = {f"vector_{name}": values for name, values in output.vectors.items()} if vectors else {}
         shown |= {} if output.frame_weights is None else {"frame_weights": output.frame_weights}
         shown = {name: values.float().cpu().numpy() for name, values in shown.items()}

@@ -14,7 +14,10 @@ from jsonschema import Draft202012Validator
 from serflow.errors import UserError
 
 LIBRARY = Path(__file__).parent
-TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "tuple": "array", "list": "array"}
+TYPES = {
+    "int": "integer", "float": "number", "bool": "boolean", "str": "string", "tuple": "array", "list": "array",
+    "dict": "object",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,11 @@ def hint(name: object, known: Collection) -> str:
 
 
 def constants(file: Path, names: Collection[str]) -> dict:
-    """{name: value} of the literals that a file assigns to `names`, one by one or as a tuple."""
+    """{name: value} of the literals that a file assigns to `names`, one by one or as a tuple, or takes from another
+    file of the library."""
     found = {}
+    for other, imported in _library_imports(file):
+        found |= constants(other, set(imported) & set(names)) if set(imported) & set(names) else {}
     for targets, value in _assignments(file):
         if set(targets) & set(names):
             values = ast.literal_eval(value)
@@ -70,9 +76,7 @@ def fields(file: Path, ending: str) -> dict[str, Option]:
     them."""
     classes = [node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name.endswith(ending)]
     bases = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
-    imports = [node for node in _tree(file).body if isinstance(node, ast.ImportFrom) and node.module]
-    under = [node.module for node in imports if bases & {alias.name for alias in node.names}]
-    files = [LIBRARY.joinpath(*module.split(".")[1:]).with_suffix(".py") for module in under if "serflow." in module]
+    files = [other for other, imported in _library_imports(file) if bases & set(imported)]
     found = {name: option for base in files for name, option in fields(base, ending).items()}
     lines = [line for node in classes for line in node.body if isinstance(line, ast.AnnAssign)]
     return found | {line.target.id: Option(ast.literal_eval(line.value), _schema(line.annotation)) for line in lines}
@@ -103,6 +107,15 @@ def _schema(annotation):
         values = ast.literal_eval(annotation.slice)
         return {"enum": list(values) if isinstance(values, tuple) else [values]}
     return {"type": TYPES[annotation.id] if isinstance(annotation, ast.Name) else "null"}
+
+
+def _library_imports(file):
+    """(file, names) of what a file takes from other files of the library by name."""
+    for node in _tree(file).body:
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("serflow."):
+            other = LIBRARY.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
+            if other.is_file():
+                yield other, [alias.name for alias in node.names]
 
 
 def _assignments(file):

@@ -72,7 +72,9 @@ def table_intensities(wildcards):
 def table_settings(wildcards):
     """The table's rows, with their titles, and how they were made."""
     table = config["tables"][wildcards.table]
-    return {**table, "titles": table_titles(wildcards), "recipe": list(recipe_sentences(config, table["rows"]))}
+    unheard = {system: config["systems"][system].get("zero_shot") for system in table["rows"]}
+    told = {"titles": table_titles(wildcards), "recipe": list(recipe_sentences(config, table["rows"]))}
+    return {**table, **told, "zero_shot": {system: classes for system, classes in unheard.items() if classes}}
 
 
 def table_titles(wildcards):

@@ -18,6 +18,13 @@ def recipe_sentences(config: dict, rows: Iterable[str]) -> Iterator[str]:
     pretrained = {name: _pretraining(config, name) for name in config["pretraining"] if name in under}
     if pretrained:
         yield f"Pretrained: {_shared(pretrained)}."
+    for system in trained.values():
+        if system["zero_shot"]:
+            unheard = system["zero_shot"]
+            yield (
+                f"{system['title']}: trained without {', '.join(unheard)}, tested on their utterances alone and told "
+                f"which one by their prompts; guessing has a UA of {100 / len(unheard):.1f} %."
+            )
     linear = [
         (system["title"], CLASSICAL[system["method"]].C) for name, system in systems.items() if name not in trained
     ]
@@ -43,14 +50,16 @@ def _head(config, name):
 
 def _called(name, options):
     """A model or head with its options in brackets, those that are off left out."""
-    told = ", ".join(key if value is True else f"{key} {value}" for key, value in options.items() if value)
+    plain = (True, *(value for value in options.values() if isinstance(value, dict)))
+    told = ", ".join(key if value in plain else f"{key} {value}" for key, value in options.items() if value)
     return f"{name} ({told})" if told else name
 
 
 def _training(config, name):
     schedule = config["systems"][name]["schedule"]
+    genders = " (genders of a class equally often)" if schedule["balanced"] == "emotion+gender" else ""
     return (
-        f"{schedule['steps']} steps of {schedule['batch_size']} utterances, at most "
+        f"{schedule['steps']} steps of {schedule['batch_size']} utterances{genders}, at most "
         f"{schedule['crop_seconds']:g} s each, learning rate {schedule['learning_rate']:g}"
     )
 

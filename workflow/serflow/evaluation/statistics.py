@@ -71,6 +71,15 @@ def interval(confusions: np.ndarray) -> Estimate:
     return found._replace(low=np.maximum(found.low, 0), high=np.minimum(found.high, 1))
 
 
+def guessing(confusions: np.ndarray, choices: int) -> np.ndarray:
+    """What guessing among `choices` classes would make of the utterances of `confusions`, `[..., C, C]`, in
+    fractional counts: of each class a share of 1 / `choices` is right, and the rest, wherever it falls, is wrong."""
+    true, classes = np.asarray(confusions, dtype=float).sum(-1), np.shape(confusions)[-1]
+    right = np.eye(classes) / choices
+    wrong = (1 - np.eye(classes)) * (1 - 1 / choices) / (classes - 1)
+    return true[..., None] * (right + wrong)
+
+
 def compare(confusions_a: np.ndarray, confusions_b: np.ndarray) -> Estimate:
     """Estimate of the difference in UA, a - b, of systems that were tested on the same blocks, each `[..., B, C, C]`.
     The systems may have different numbers of seeds."""

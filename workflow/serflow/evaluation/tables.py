@@ -10,9 +10,11 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
+from serflow.classical import CHANCE
 from serflow.errors import UserError
+from serflow.evaluation import statistics
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
-from serflow.evaluation.statistics import ALPHA, block_confusions, compare, holm, interval, resolvable, unit_of
+from serflow.evaluation.statistics import ALPHA, compare, holm, interval, resolvable, unit_of
 
 COLUMNS = [
     "system", "name", "UA", "UA_low", "UA_high", "UA_fold_mean", "UA_fold_sd", "WA", "WA_fold_mean",
@@ -43,8 +45,9 @@ def build_table(
 ) -> pd.DataFrame:
     """Score every row's system: a frame of COLUMNS, fractions of 1, rounded to 4 decimals.
 
-    rows: dicts of system, name, baseline (the system it is compared with, or None) and, where known, published and
-    claim (False where it does not claim to beat its baseline).
+    rows: dicts of system, name, baseline (the system it is compared with, CHANCE or None) and, where known,
+    published, claim (False where it does not claim to beat its baseline) and zero_shot (the classes that it was never
+    trained on and alone chooses from; only their utterances are its own).
     predictions: system -> frame of utterance, label, prediction, fold, seed; every fold and seed, any order. Systems
     may have different seeds.
     utterances: frame of utterance, speaker, emotion of all that some fold tests.
@@ -57,14 +60,16 @@ def build_table(
     or a seed does not score each utterance once with its true label.
     """
     utterances = utterances.set_index("utterance")
-    systems = sorted({row[key] for row in rows for key in ("system", "baseline")} - {None})
+    systems = sorted({row[key] for row in rows for key in ("system", "baseline")} - {None, CHANCE})
+    chosen_from = {row["system"]: row.get("zero_shot") or classes for row in rows}
     for system in systems:
         if system not in predictions:
             raise UserError(
                 f"system {system} is in a table but has no predictions: run it or take it out of the table"
             )
-        _check(system, predictions[system], utterances["emotion"])
-    facts = {"utterances": len(utterances), "speakers": utterances["speaker"].nunique()}
+        own = utterances["emotion"].isin(chosen_from.get(system, classes))
+        _check(system, predictions[system], utterances.loc[own, "emotion"])
+    facts = {"speakers": utterances["speaker"].nunique()}
     facts["folds"] = min(predictions[system]["fold"].nunique() for system in systems)
     facts["unit"] = unit_of(facts["folds"], facts["speakers"])
     blocks = {system: _blocks(predictions[system], utterances, facts["unit"], classes) for system in systems}
@@ -74,12 +79,13 @@ def build_table(
         frame, own = predictions[row["system"]], blocks[row["system"]]
         ua = interval(own)
         scores = {**row, **_scores(frame, classes), "UA_low": ua.low, "UA_high": ua.high}
-        scores |= {**facts, "seeds": frame["seed"].nunique()}
+        scores |= {**facts, "utterances": frame["utterance"].nunique(), "seeds": frame["seed"].nunique()}
         if row["system"] in (validations or {}):
             both = frame, validations[row["system"]]
             scores["UA_as_published"] = np.mean([unweighted_accuracy(_over_folds(part, classes)) for part in both])
         if row["baseline"] is not None:
-            found = compare(own, blocks[row["baseline"]])
+            guessed = statistics.guessing(own, len(chosen_from[row["system"]]))
+            found = compare(own, guessed if row["baseline"] == CHANCE else blocks[row["baseline"]])
             scores |= {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
             if row.get("claim", True):
                 scores["p"] = found.p
@@ -186,7 +192,7 @@ def _check(system, frame, emotions):
 
 def _blocks(frame, utterances, unit, classes):
     speakers = utterances["speaker"].loc[frame["utterance"]]
-    return block_confusions(frame, speakers if unit == "speaker" else frame["fold"], classes)
+    return statistics.block_confusions(frame, speakers if unit == "speaker" else frame["fold"], classes)
 
 
 def _scores(frame, classes):
@@ -211,6 +217,7 @@ def _cells(table, escape, bold):
     """The human table: the header, then a line a row, all escaped; without the columns that have nothing to say."""
     header = [HEADER[0], HEADER[1] + (f" [95 % over {_blocks_of(table)}]" if _blocks_of(table) else ""), *HEADER[2:]]
     names, lines = table.set_index("system")["name"], [[escape(name) for name in header]]
+    most = table["utterances"].max()  # rows that choose from fewer classes have fewer, and are no better for that
     for row in table.itertuples():
         spread = "" if np.isnan(row.UA_fold_sd) else f" ± {100 * row.UA_fold_sd:.1f}"
         bounds = "" if np.isnan(row.UA_low) else f" [{100 * row.UA_low:.1f}, {100 * row.UA_high:.1f}]"
@@ -225,7 +232,7 @@ def _cells(table, escape, bold):
             "-" if pd.isna(row.UA_as_published) else _points(row.UA_as_published, row.UA_fold_mean),
         ]
         cells = [escape(_line(cell)) for cell in cells]
-        if not (table["UA"] > row.UA).any():
+        if row.utterances == most and not (table["UA"][table["utterances"] == most] > row.UA).any():
             cells[1] = bold(cells[1])
         lines.append(cells)
     shown = [any(line[column] != "-" for line in lines[1:]) for column in range(len(HEADER))]

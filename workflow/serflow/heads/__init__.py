@@ -2,7 +2,8 @@
 name. docs/methods.md tells what in each is ours.
 
 A head is a `torch.nn.Module`, the file's `HEAD`, made with the width of a frame, the names of the classes and its
-options, the annotated keyword-only arguments of its `__init__`. It is called with frames `[B, T, D]`, which of them
+options, the annotated keyword-only arguments of its `__init__` that are not in the file's `FIXED`; what else a saved
+one must know of itself it has as `kept`, {argument: value}. It is called with frames `[B, T, D]`, which of them
 are valid (bool `[B, T]`), the class numbers `emotions` `[B]` in training and, by their names, the batch columns (see
 serflow.batches.COLUMNS) that the file's `NEEDS` names, each with the option that wants it. It returns a `HeadOutput`.
 """
@@ -69,5 +70,8 @@ def head_class(name: str) -> type:
 
 
 def _described(file):
-    columns = registry.constants(file, ["NEEDS"]).get("NEEDS", {})
-    return Head(file.stem.replace("_", "-"), columns, registry.keywords(file, registry.assigned(file)["HEAD"]))
+    told = {"NEEDS": {}, "FIXED": ()} | registry.constants(file, ["NEEDS", "FIXED"])
+    options = registry.keywords(file, registry.assigned(file)["HEAD"])
+    for name in told["FIXED"]:
+        del options[name]
+    return Head(file.stem.replace("_", "-"), told["NEEDS"], options)

@@ -1,10 +1,12 @@
 """An encoder under a head: what is fine-tuned, saved, and asked for predictions."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
@@ -44,6 +46,7 @@ class EmotionClassifier(PreTrainedModel):
 
     config_class = EmotionClassifierConfig
     main_input_name, target = "input_values", "emotions"
+    parts = 1  # in which a batch of a training goes through the encoder
 
     def __init__(self, config: EmotionClassifierConfig, encoder: PreTrainedModel | None = None) -> None:
         super().__init__(config)
@@ -52,17 +55,27 @@ class EmotionClassifier(PreTrainedModel):
         self.layer_weights.requires_grad_(config.layers == "weighted")
         classes = [config.id2label[number] for number in range(config.num_labels)]
         self.head = head_class(config.head)(self.encoder.config.hidden_size, classes, **(config.options or {}))
+        if hasattr(self.head, "kept"):
+            config.options = {**(config.options or {}), **self.head.kept}
         self._freeze()
         self.post_init()
 
     @classmethod
     def around(cls, encoder: PreTrainedModel, classes: list[str], settings: dict, seed: int) -> Self:
-        """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen` that are not
-        as usual."""
+        """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen` and of the
+        schedule's `parts` that are not as usual."""
         torch.manual_seed(seed)
         named = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
         chosen = {key: settings[key] for key in ("head", "options", "layers", "frozen") if key in settings}
-        return cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
+        model = cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
+        model.parts = settings.get("schedule", {}).get("parts", 1)
+        return model
+
+    def save_pretrained(self, folder: str | Path, **more: object) -> None:
+        """As transformers does, with the tokenizer of a head that has read prompts beside, for further ones."""
+        super().save_pretrained(folder, **more)
+        if getattr(self.head, "tokenizer", None) is not None:
+            self.head.tokenizer.save_pretrained(folder)
 
     def _init_weights(self, module):
         """Encoder and head have theirs."""
@@ -102,7 +115,19 @@ class EmotionClassifier(PreTrainedModel):
         )
 
     def _frames(self, input_values, lengths):
-        """`[B, T, D]` of the chosen layers, and which are valid, bool `[B, T]`."""
+        """`[B, T, D]` of the chosen layers, and which are valid, bool `[B, T]`.
+
+        In several `parts`, of a training, a part's activations are forgotten and made again for its gradient: the
+        whole batch's frames of one layer stay in memory and the activations of one part, for the time of a second
+        forward pass. Whatever a loss compares across the batch, its gradient is that of the batch in one.
+        """
+        if self.parts == 1 or not torch.is_grad_enabled():
+            return self._encoded(input_values, lengths)
+        parts = zip(input_values.chunk(self.parts), lengths.chunk(self.parts), strict=True)
+        frames, valid = zip(*(checkpoint(self._encoded, *part, use_reentrant=False) for part in parts), strict=True)
+        return torch.cat(frames), torch.cat(valid)
+
+    def _encoded(self, input_values, lengths):
         layers = self.config.layers
         frames = self.encoder(input_values, lengths, last_layer=layers if isinstance(layers, int) else None)
         hidden = frames.hidden_states[-1]

@@ -1,203 +1,27 @@
-"""HuBERT (Hsu et al. 2021, arXiv 2106.07447): encoder, and the masked-prediction head.
+"""HuBERT (Hsu et al. 2021, arXiv 2106.07447): encoder, and pretraining by masked prediction."""
 
-Shapes: B utterances, N samples, F frames of 10 ms, T tokens of 20 ms, D hidden size, K units.
-"""
-
-import copy
-from dataclasses import dataclass
-from typing import Self
-
-import torch
-from torch import nn
 from transformers import HubertConfig, HubertModel
-from transformers.masking_utils import create_bidirectional_mask
-from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder, HubertPreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.models.hubert.modeling_hubert import HubertPreTrainedModel
 
-from serflow.models import encoder_class
-from serflow.models.outputs import EncoderFrames
+from serflow.models.waveforms import SIZES as SIZES
+from serflow.models.waveforms import UnitPrediction, WaveConfig, WaveEncoder
 
 READS, STACK, OBJECTIVE = "audio", 2, "units"
 TAKES = {"units": True}
-# Base is the paper's, the others are ours. Dropout inside attention keeps CPUs from their fast attention; small
-# models do as well with what is left.
-SIZES = {
-    "base": {},
-    "tiny": {
-        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128,
-        "conv_dim": (32, 32, 32, 32, 32, 32, 32), "num_conv_pos_embeddings": 32, "num_conv_pos_embedding_groups": 4,
-        "attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0,
-    },
-    "small": {
-        "hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 512,
-        "conv_dim": (64, 64, 64, 64, 64, 64, 64), "num_conv_pos_embeddings": 32,
-        "attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0,
-    },
-    "medium": {
-        "hidden_size": 256, "num_hidden_layers": 5, "num_attention_heads": 4, "intermediate_size": 1024,
-        "conv_dim": (128, 128, 128, 128, 128, 128, 128), "num_conv_pos_embeddings": 32,
-        "attention_dropout": 0.0, "activation_dropout": 0.0, "layerdrop": 0.0,
-    },
-}  # fmt: skip
 
 
-class WaveHubertConfig(HubertConfig):
-    """transformers' config under the same name, with what serflow's configuration may set."""
-
+class WaveHubertConfig(WaveConfig, HubertConfig):
     model_type = "hubert"
 
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
-    conv_dim: tuple | list = (512, 512, 512, 512, 512, 512, 512)
-    hidden_dropout: float = 0.1
-    attention_dropout: float = 0.1
-    activation_dropout: float = 0.1
-    layerdrop: float = 0.1
 
-
-class WaveFrontEnd(HubertFeatureEncoder):
-    """The convolutional front-end, whose first norm uses an utterance's own length instead of the padded one."""
-
-    def forward(self, input_values: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """`[B, N]`, valid samples `[B]` or None (all) -> `[B, C, T]`."""
-        hidden = input_values[:, None]
-        for layer in self.conv_layers:
-            if lengths is not None and isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-                hidden = layer.conv(hidden)
-                frames = (lengths - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
-                hidden = layer.activation(_norm_over_valid(hidden, layer.layer_norm, frames))
-            else:
-                hidden = layer(hidden)
-        return hidden
-
-
-def _norm_over_valid(hidden, norm, frames):
-    """`nn.GroupNorm` with a group a channel, statistics over the first `frames` `[B]` of `hidden` `[B, C, T]`."""
-    hidden = hidden.float()  # under autocast too, where nn.GroupNorm would do the same
-    valid = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]
-    count = frames[:, None, None]
-    mean = (hidden * valid).sum(-1, keepdim=True) / count
-    centred = hidden - mean
-    variance = (centred.square() * valid).sum(-1, keepdim=True) / count
-    return centred * (variance + norm.eps).rsqrt() * norm.weight[:, None] + norm.bias[:, None]
-
-
-class FrameHubert(HubertModel):
-    """transformers' HubertModel, same weights by the same names, exact on padded batches.
-
-    It differs in that its first norm does not see padding, every layer's states come out, and it stops at the layer
-    that is asked for.
-    """
+class FrameHubert(WaveEncoder, HubertModel):
+    """transformers' HubertModel as a `WaveEncoder`."""
 
     config_class = WaveHubertConfig
-    front_end = WaveFrontEnd
-
-    def __init__(self, config: HubertConfig) -> None:
-        super().__init__(config)
-        self.feature_extractor = self.front_end(config)
-        self.post_init()
-
-    def tokens(self, lengths: torch.Tensor) -> torch.Tensor:
-        """Tokens that inputs of `lengths` become."""
-        return self._get_feat_extract_output_lengths(lengths)
-
-    def forward(
-        self,
-        input_values: torch.Tensor,
-        lengths: torch.Tensor | None = None,
-        mask: torch.Tensor | None = None,
-        last_layer: int | None = None,
-    ) -> EncoderFrames:
-        """Encode `[B, N]` waveforms or `[B, F, 80]` log-mel frames; returns `EncoderFrames`.
-
-        `lengths` int `[B]`: valid inputs of each row, None = all. `mask` bool `[B, T]`: tokens to hide.
-        `last_layer`: stop after this layer, None = all.
-        """
-        if lengths is not None and bool((lengths == input_values.shape[1]).all()):
-            lengths = None  # nothing is padded: the plain norm and attention are the fastest
-        features = self.feature_extractor(input_values, lengths).transpose(1, 2)
-        hidden = self.feature_projection(features)
-        if mask is not None:
-            hidden = torch.where(mask[..., None], self.masked_spec_embed.to(hidden.dtype), hidden)
-        if lengths is None:
-            tokens, valid = torch.full((len(hidden),), hidden.shape[1], device=hidden.device), None
-        else:
-            tokens = self.tokens(lengths)
-            valid = torch.arange(hidden.shape[1], device=hidden.device) < tokens[:, None]
-            hidden = hidden * valid[..., None]
-        states = self._encode(hidden, valid, last_layer)
-        return EncoderFrames(hidden_states=states, lengths=tokens, features=features)
-
-    def _encode(self, hidden, valid, last_layer):
-        encoder, stable = self.encoder, self.config.do_stable_layer_norm
-        attended = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=valid)
-        hidden = hidden + encoder.pos_conv_embed(hidden)
-        hidden = encoder.dropout(hidden if stable else encoder.layer_norm(hidden))
-        states = [hidden]
-        for layer in encoder.layers[:last_layer]:
-            if not (self.training and torch.rand([]) < self.config.layerdrop):
-                hidden = layer(hidden, attention_mask=attended)
-            states.append(hidden)
-        if stable and len(states) == len(encoder.layers) + 1:
-            states[-1] = encoder.layer_norm(hidden)
-        return tuple(states)
 
 
-@dataclass
-class MaskedPrediction(ModelOutput):
-    """`loss`: scalar; `correct` and `masked`: `[1]` counts of masked tokens, guessed right and in all."""
-
-    loss: torch.Tensor | None = None
-    correct: torch.Tensor | None = None
-    masked: torch.Tensor | None = None
-
-
-class HubertForMaskedPrediction(HubertPreTrainedModel):
-    """Predicts the unit of each masked token: cross-entropy of cosine similarities (Hsu et al. 2021, eq. 3).
-
-    A saved folder loads with `HubertModel.from_pretrained`.
-    """
-
-    target = "units"
-
-    def __init__(self, config: HubertConfig) -> None:
-        super().__init__(config)
-        self.hubert = encoder_class(config.model_type)(config)
-        width = getattr(config, "unit_width", 256)
-        self.project = nn.Linear(config.hidden_size, width)
-        self.unit_embeddings = nn.Parameter(torch.empty(config.units, width).uniform_())
-        self.temperature = 0.1
-        self.feature_penalty = 10.0
-        self.post_init()
-
-    @classmethod
-    def around(cls, encoder: FrameHubert, units: int, seed: int, frozen: bool) -> Self:
-        """A new head for `units` units on `encoder`; `frozen` keeps the convolutional front-end as it is."""
-        torch.manual_seed(seed)
-        config = copy.deepcopy(encoder.config)
-        config.units = units
-        model = cls(config)
-        model.hubert = encoder
-        encoder.feature_extractor.requires_grad_(not frozen)
-        return model
-
-    def scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits of the units: `[..., D]` -> `[..., K]`."""
-        projected = nn.functional.normalize(self.project(hidden), dim=-1)
-        return projected @ nn.functional.normalize(self.unit_embeddings, dim=-1).T / self.temperature
-
-    def forward(self, input_values: torch.Tensor, mask: torch.Tensor, units: torch.Tensor) -> MaskedPrediction:
-        """Unpadded `input_values` (see `FrameHubert`), `mask` bool `[B, T]`, `units` int `[B, T]`."""
-        frames = self.hubert(input_values, mask=mask)
-        logits = self.scores(frames.hidden_states[-1][mask])
-        targets = units[mask]
-        loss = nn.functional.cross_entropy(logits.float(), targets)
-        if any(weight.requires_grad for weight in self.hubert.feature_extractor.parameters()):  # lest it grows
-            loss = loss + self.feature_penalty * frames.features.float().square().mean()
-        correct = (logits.argmax(-1) == targets).sum()
-        return MaskedPrediction(loss, correct[None], torch.full_like(correct, len(targets))[None])
+class HubertForMaskedPrediction(UnitPrediction, HubertPreTrainedModel):
+    """A saved folder loads with `HubertModel.from_pretrained`."""
 
 
 ENCODER, PRETRAINING = FrameHubert, HubertForMaskedPrediction

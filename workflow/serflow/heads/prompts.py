@@ -1,0 +1,78 @@
+"""The words for emotions, and a RoBERTa (Liu et al. 2019, arXiv 1907.11692) that reads them."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+from serflow.errors import UserError
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # RoBERTa's, by their numbers
+SMALL = {  # ours
+    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
+    "max_position_embeddings": 66,
+}  # fmt: skip
+
+
+def written_prompts(prompts: dict | None, classes: list[str]) -> dict[str, list[str]]:
+    """{class: its prompts}: as they are given, else "emotion is <class>". UserError for what is no class, or no list
+    of text."""
+    given = prompts or {}
+    for name, own in given.items():
+        if name not in classes:
+            raise UserError(f"prompts names '{name}', which is no class: there are {', '.join(classes)}.")
+        if not isinstance(own, list) or not own or not all(isinstance(text, str) and text.strip() for text in own):
+            raise UserError(f"prompts.{name} is {own!r}: give a list of texts, one at least.")
+    return {name: given.get(name, [f"emotion is {name}"]) for name in classes}
+
+
+def text_tower(text: str | None, prompts: dict[str, list[str]]) -> tuple[RobertaModel, PreTrainedTokenizerBase, dict]:
+    """A RoBERTa, its tokenizer, and {config, tokens: {class: the numbers of each prompt}}, which is all that its
+    classes need later.
+
+    `text`: folder or hub id, of which safetensors alone are read; None makes a small one of random weights, with a
+    tokenizer of the prompts' words. UserError, naming it, for what cannot be loaded.
+    """
+    if text is None:
+        tokenizer = small_tokenizer([one for own in prompts.values() for one in own])
+        model = RobertaModel(RobertaConfig(**SMALL, vocab_size=len(tokenizer)), add_pooling_layer=False)
+    else:
+        tokenizer, model = _loaded(text)
+    tokens = {name: [tokenizer(one)["input_ids"] for one in own] for name, own in prompts.items()}
+    room = model.config.max_position_embeddings - model.config.pad_token_id - 1
+    for name, own in tokens.items():
+        if max(map(len, own)) > room:
+            raise UserError(f"prompts.{name}: one is longer than the {room} tokens that the text encoder reads.")
+    return model, tokenizer, {"config": model.config.to_diff_dict(), "tokens": tokens}
+
+
+def small_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer of words, RoBERTa's way of beginning and ending a text, for `texts` and what has their words."""
+    tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[3]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.train_from_iterator(sorted(texts), trainers.WordLevelTrainer(special_tokens=list(SPECIAL)))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    named = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
+
+
+def _loaded(text):
+    if Path(text).exists() and not (Path(text) / "config.json").is_file():
+        raise UserError(f"text: {text} has no config.json: give a RoBERTa's folder made by save_pretrained.")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(text)
+        model, report = RobertaModel.from_pretrained(
+            text, use_safetensors=True, add_pooling_layer=False, output_loading_info=True
+        )
+    except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"The text encoder '{text}' cannot be loaded ({reason}): give a RoBERTa's folder made by "
+            "save_pretrained, with its tokenizer and safetensors weights, or a hub id this machine can reach or has "
+            "cached."
+        ) from error
+    if model.config.model_type != "roberta" or report["missing_keys"]:
+        raise UserError(f"The text encoder '{text}' is no complete RoBERTa: give one.")
+    return tokenizer, model
