@@ -15,7 +15,8 @@ settings.register_profile("serflow", deadline=None)  # how busy the machine is d
 settings.load_profile("serflow")
 
 PROJECT = Path(__file__).parents[1]
-EMS, TINY = PROJECT / "config" / "ems.yaml", PROJECT / "tests" / "workflow" / "tiny.yaml"
+TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
+PAPERS = [PROJECT / "config" / "ems.yaml", PROJECT / "config" / "gemo-clap.yaml"]  # that it makes smaller
 
 
 class Checkout:
@@ -31,7 +32,7 @@ class Checkout:
         """Snakemake in the background, with `config` laid over `configfile`."""
         extra = self.folder / "extra.yaml"
         extra.write_text(yaml.safe_dump(config))
-        files = [*([EMS] if configfile == TINY else []), configfile, extra]
+        files = [*(PAPERS if configfile == TINY else []), configfile, extra]
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *files, *arguments]
         return subprocess.Popen(
             command,

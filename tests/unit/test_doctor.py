@@ -8,7 +8,7 @@ import soundfile
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import EMS, PROJECT, TINY
+from tests.conftest import PAPERS, PROJECT, TINY
 
 from serflow import cli
 from serflow.doctor import _findings, jobs, machine
@@ -48,7 +48,7 @@ def emodb(root, speakers, emotions="WN", texts=("a01", "b02")):
 
 
 def test_a_healthy_demo(project, capsys):
-    assert cli.main(["doctor", "--cores", "2", "--configfile", str(EMS), str(TINY)]) == 0
+    assert cli.main(["doctor", "--cores", "2", "--configfile", *map(str, PAPERS), str(TINY)]) == 0
     printed = capsys.readouterr().out
     assert "36 utterances of 6 speakers (12 anger, 12 neutral, 12 sadness)" in printed
     assert "trainings of" in printed and "will be written" in printed and "error" not in printed

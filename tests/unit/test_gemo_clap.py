@@ -134,6 +134,13 @@ def test_temperatures_stay_within_bounds():
             assert ((made.scales() >= 1) & (made.scales() <= 100.001)).all()
 
 
+@pytest.mark.parametrize("standardise", [True, False])
+def test_classes_of_an_untrained_text_encoder_can_be_told_apart(standardise):
+    words = head(standardise=standardise).eval().class_vectors()
+    alikeness = (words @ words.T)[~torch.eye(len(CLASSES), dtype=torch.bool)]
+    assert alikeness.max() < (0.9 if standardise else 0.999)
+
+
 def test_shuffled_prompts_are_those_of_another_class():
     plain, shuffled = head(), head(shuffled=True)
     assert all(one != other for one, other in zip(plain.tokens, shuffled.tokens, strict=True))

@@ -86,6 +86,14 @@ def test_emotional_masking_has_its_tables(finished):
     assert 0.1 < masking["share"] < 0.18 and masking["inside"] > masking["outside"]
 
 
+def test_prompts_have_a_table_too_against_chance(finished):
+    results = finished[0].folder / "results" / "demo"
+    assert pd.read_csv(results / "tables/prompted.csv").baseline.tolist() == ["chance"]
+    history = pd.read_csv(results / "systems/clap-sl/fold-0/seed-0/model/history.csv")
+    assert "train soft" in set(history.quantity)
+    assert (results / "systems/clap-sl/fold-0/seed-0/model/tokenizer.json").is_file()
+
+
 def test_a_change_of_the_model_retrains_what_uses_it_and_nothing_before(finished):
     project, _ = finished
     with edited(project, "workflow/serflow/models/waveforms.py", "self.temperature = 0.1", "self.temperature = 0.2"):

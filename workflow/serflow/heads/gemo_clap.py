@@ -28,8 +28,10 @@ class GEmoCLAP(nn.Module):
     two emotions are one; ML adds the same of M_g, where two genders are, as a x L(M_e) + (1 - a) x L(M_g), and SL
     takes L(a M_e + (1 - a) M_g). An unknown gender is no one else's: its row of M_g is left out of the mean.
 
-    Standardised pooling of mean and deviation, as in all rows, stands before the paper's projection (ours). Tested,
-    and watched on validation speakers, by the prompts of all classes: nothing depends on what else is in the batch.
+    Before the paper's projections stand (ours) standardised pooling of mean and deviation, as in all rows, and
+    prompts that are standardised over each other, for what a text encoder says of a few words is nearly the same
+    whichever they are. Tested, and watched on validation speakers, by the prompts of all classes: nothing depends on
+    what else is in the batch.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class GEmoCLAP(nn.Module):
         self.kept, self.options = {"tower": tower}, (gender, alpha, target)
         turned = classes[1:] + classes[:1] if shuffled else classes
         self.tokens = [tower["tokens"][name] for name in turned]
+        self.standard = standardise
         self.pooling = Pooling(width, *POOLINGS[pooling])
         self.standardise = nn.BatchNorm1d(self.pooling.width, affine=False) if standardise else nn.Identity()
         sizes = self.pooling.width, self.text.config.hidden_size
@@ -91,6 +94,8 @@ class GEmoCLAP(nn.Module):
         tokens = torch.tensor([[*prompt, *[filler] * (longest - len(prompt))] for prompt in prompts])
         tokens = tokens.to(self.log_scales.device)
         states = self.text(tokens, attention_mask=tokens != filler).last_hidden_state[:, 0]
+        if self.standard:
+            states = nn.functional.layer_norm(states.float().T, states.shape[:1], eps=1e-8).T
         vectors = normalize(self.from_text(states).float(), dim=1).split([len(own) for own in self.tokens])
         found = normalize(torch.stack([own.mean(0) for own in vectors]), dim=1)
         self.known = None if self.training else found
