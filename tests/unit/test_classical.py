@@ -33,6 +33,14 @@ def test_each_gives_a_probability_to_each_class(name, classes):
     assert recalls == [1] + [0] * (classes - 1) if method.reads is None else min(recalls) > 0.6  # rare ones count too
 
 
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_a_class_that_was_not_heard_is_never_expected(name):
+    method, (features, labels) = CLASSICAL[name], drawn(100, 2, seed=0)
+    probabilities = method.fit(features, 2 * labels, features, 3, method.C)
+    assert probabilities.shape == (100, 3) and not probabilities[:, 1].any()
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["statistics", "nuisance"])
 def test_logistic_regression_is_fitted_to_standardised_features(name):
     (features, labels), (test_features, _) = drawn(400, 3, seed=0), drawn(50, 3, seed=1)

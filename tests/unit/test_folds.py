@@ -208,6 +208,12 @@ def test_a_speaker_of_two_sessions_is_told():
         split(rows, "leave-one-session-out", 5)
 
 
+def test_a_class_that_no_training_speaker_has_may_be_unheard():
+    utterances = corpus(speakers(4))
+    utterances.loc[(utterances.emotion == "anger") & (utterances.speaker != "a"), "emotion"] = "neutral"
+    assert len(split(utterances, "leave-one-speaker-out", utterances.speaker.nunique(), unheard=["anger"]))
+
+
 def test_a_class_no_training_speaker_has_is_told():
     utterances = corpus(speakers(4))
     utterances.loc[(utterances.emotion == "anger") & (utterances.speaker != "a"), "emotion"] = "neutral"

@@ -50,10 +50,13 @@ def unit_batches(stores, inputs, schedule, **options):
     )
 
 
-@pytest.mark.parametrize(("name", "kind", "reached"), [("mel-hubert", "fbank", 0.9), ("hubert", "audio", 0.6)])
+@pytest.mark.parametrize(
+    ("name", "kind", "reached"),
+    [("mel-hubert", "fbank", 0.9), ("hubert", "audio", 0.6), ("wavlm", "audio", 0.6), ("wav2vec2", "audio", 0.6)],
+)
 def test_masked_prediction_learns_what_surrounds_the_mask(stores, tmp_path, name, kind, reached):
-    inputs = Inputs(stores[kind])
-    model = HubertForMaskedPrediction.around(build(name, {"size": "tiny"}, 0), units=3, seed=0, frozen=False)
+    inputs, encoder = Inputs(stores[kind]), build(name, {"size": "tiny"}, 0)
+    model = pretraining_class(encoder.config.model_type).around(encoder, units=3, seed=0, frozen=False)
     batches = unit_batches(stores, inputs, SCHEDULE, seed=0)
     watched = unit_batches(stores, inputs, SCHEDULE, seed=1, steps=4)
     history = train(model, batches, tmp_path, SCHEDULE, 0, {}, watched, masked_accuracy)

@@ -50,8 +50,8 @@ def _head(config, name):
 
 def _called(name, options):
     """A model or head with its options in brackets, those that are off left out."""
-    plain = (True, *(value for value in options.values() if isinstance(value, dict)))
-    told = ", ".join(key if value in plain else f"{key} {value}" for key, value in options.items() if value)
+    shown = {key: "" if value is True or isinstance(value, dict) else f" {value}" for key, value in options.items()}
+    told = ", ".join(key + shown[key] for key, value in options.items() if value)
     return f"{name} ({told})" if told else name
 
 
