@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from serflow.corpora import adapter, adapters, esd, iemocap, labels, ravdess, read_corpus
+from serflow.corpora import adapter, adapters, esd, folders, iemocap, labels, ravdess, read_corpus
 from serflow.errors import UserError
 
 FACTS = ["speaker", "gender", "session", "text", "label", "emotion"]
@@ -248,3 +248,23 @@ def test_the_same_sentence_has_the_same_text_in_every_emotion_of_esd(tmp_path):
     assert esd.scan(root)["text"].to_list() == ["350", "350"]
     texts = esd.scan(build_esd(tmp_path / "told")).set_index("utterance")["text"]
     assert texts["0001_000001"] == "打远一看" and texts["0011_000351"] == "I did go."
+
+
+def test_corpora_are_read_in_other_formats_than_their_owner_s(tmp_path):
+    names = ["wav/03a01Wa.wav", "wav/03a02Na.wav", "wav/08a01Na.wav", "wav/08a02Wa.wav"]
+    plain, _ = read_corpus("emodb", wavs(tmp_path / "plain", names))
+    for suffix in ("flac", "ogg", "mp3", "FLAC"):
+        folder = tmp_path / suffix
+        for name in names:
+            samples, rate = soundfile.read(tmp_path / "plain" / name)
+            (folder / "wav").mkdir(parents=True, exist_ok=True)
+            soundfile.write(folder / name.replace("wav", suffix).replace(f"{suffix}/", "wav/"), samples, rate)
+        other, quarantined = read_corpus("emodb", folder)
+        assert quarantined.empty and list(other["utterance"]) == list(plain["utterance"])
+        assert list(other["speaker"]) == list(plain["speaker"])
+
+
+def test_of_an_utterance_in_several_formats_the_owner_s_counts(tmp_path):
+    wavs(tmp_path, ["a/03a01Wa.wav", "a/03a02Na.wav", "other.wav", "b/03a01Wa.mp3", "b/08a01Na.flac", "b/jingle.mp3"])
+    found = folders.recordings(tmp_path, r"(?P<speaker>\d\d)[ab]\d\d[A-Z][a-z]")
+    assert list(found["path"]) == ["a/03a01Wa.wav", "a/03a02Na.wav", "b/08a01Na.flac", "other.wav"]

@@ -13,7 +13,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files laid out like liuchanhg/angry/201.wav"
+LAYOUT = "recordings laid out like liuchanhg/angry/201.wav"
 EMOTIONS = {
     "angry": "anger",
     "fear": "fear",
@@ -32,8 +32,8 @@ PUBLISHED = {
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file below `root`; the text is the sentence's number, the same for every emotion."""
-    rows = folders.wavs(root, r"(?P<speaker>[^/]+)/(?P<label>[^/]+)/(?P<text>\d+)")
+    """A row for each recording below `root`; the text is the sentence's number, the same for every emotion."""
+    rows = folders.recordings(root, r"(?P<speaker>[^/]+)/(?P<label>[^/]+)/(?P<text>\d+)")
     rows = rows.assign(speaker=rows["speaker"].str.lower(), label=rows["label"].str.lower())  # ZhaoZuoxiang
     utterance = rows["speaker"] + "_" + rows["label"] + "_" + rows["text"]
     return rows.assign(utterance=utterance.fillna(rows["utterance"]), emotion=rows["label"].map(EMOTIONS))

@@ -13,7 +13,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files named like AudioWAV/1001_DFA_ANG_XX.wav, and VideoDemographics.csv"
+LAYOUT = "recordings named like AudioWAV/1001_DFA_ANG_XX.wav, and VideoDemographics.csv"
 EMOTIONS = {
     "ANG": "anger",
     "DIS": "disgust",
@@ -44,8 +44,8 @@ PUBLISHED = {
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file below `root`; genders are unknown without VideoDemographics.csv."""
-    rows = folders.wavs(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
+    """A row for each recording below `root`; genders are unknown without VideoDemographics.csv."""
+    rows = folders.recordings(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
     genders = {}
     for path in folders.files(root, r"VideoDemographics\.csv"):
         about = folders.read_columns(root / path, ["ActorID", "Sex"])

@@ -13,7 +13,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files named like wav/03a01Wa.wav"
+LAYOUT = "recordings named like wav/03a01Wa.wav"
 EMOTIONS = {
     "W": "anger",
     "L": "boredom",
@@ -33,6 +33,6 @@ PUBLISHED = {
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file at any depth below `root`; emotion is NaN where the name does not tell it."""
-    rows = folders.wavs(root, r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<label>[A-Z])[a-z]")
+    """A row for each recording at any depth below `root`; emotion is NaN where the name does not tell it."""
+    rows = folders.recordings(root, r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<label>[A-Z])[a-z]")
     return rows.assign(gender=rows["speaker"].map(GENDERS), emotion=rows["label"].str.upper().map(EMOTIONS))

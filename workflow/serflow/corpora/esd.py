@@ -15,7 +15,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files laid out like 0011/Angry/0011_000351.wav"
+LAYOUT = "recordings laid out like 0011/Angry/0011_000351.wav"
 EMOTIONS = {
     "Neutral": "neutral",
     "Angry": "anger",
@@ -36,8 +36,8 @@ PUBLISHED = {
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file below `root`; the text is the sentence's number where there is no transcript."""
-    rows = folders.wavs(root, r"(?P<speaker>\d{4})/(?P<label>[a-z]+)/(?:[a-z]+/)?\d{4}_(?P<text>\d{6})")
+    """A row for each recording below `root`; the text is the sentence's number where there is no transcript."""
+    rows = folders.recordings(root, r"(?P<speaker>\d{4})/(?P<label>[a-z]+)/(?:[a-z]+/)?\d{4}_(?P<text>\d{6})")
     number = (rows["text"].astype(float) - 1) % SENTENCES + 1
     told = rows["utterance"].map(_transcripts(root)).astype(object)
     return rows.assign(

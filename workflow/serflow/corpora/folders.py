@@ -11,6 +11,8 @@ import pandas as pd
 from serflow.errors import UserError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+# Of recordings that soundfile reads, the first where an utterance is there in several.
+SUFFIXES = ("wav", "flac", "aiff", "aif", "au", "caf", "w64", "rf64", "ogg", "oga", "opus", "mp3")
 
 
 def below(root: str | Path) -> list[str]:
@@ -41,18 +43,22 @@ def files(root: str | Path, pattern: str) -> list[str]:
     return [path for path in below(root) if wanted.search(path) and not hidden.search(path)]
 
 
-def wavs(root: str | Path, pattern: str) -> pd.DataFrame:
-    """A row for each WAV file below `root`: path, utterance, and the named groups of `pattern`.
+def recordings(root: str | Path, pattern: str) -> pd.DataFrame:
+    """A row for each recording below `root`: path, utterance, and the named groups of `pattern`.
 
-    `pattern` stands for the last parts of the path without .wav, in any case; where it does not match, its groups
-    are NaN and the whole path is the utterance's name, else the file's name is.
+    `pattern` stands for the last parts of the path without its suffix, in any case; where it does not match, its
+    groups are NaN and the whole path is the utterance's name, else the file's name is. Corpora are passed on in other
+    formats than their owner's: of an utterance that is there in several of SUFFIXES, the first counts, and a format
+    in which no utterance is taken is no part of the corpus.
     """
-    paths = pd.Series(files(root, r"[^/]+\.wav"), dtype=str)
-    paths_without_suffix = paths.str.slice(stop=-4)
-    groups = paths_without_suffix.str.extract(rf"(?:^|/)(?:{pattern})$", flags=re.IGNORECASE)
-    names = paths_without_suffix.str.replace(r".*/", "", regex=True)
-    known = groups.notna().all(axis=1)
-    return groups.assign(path=paths, utterance=names.where(known, paths_without_suffix))
+    paths = pd.Series(files(root, rf"[^/]+\.(?:{'|'.join(SUFFIXES)})"), dtype=str)
+    parts = paths.str.extract(r"^(?P<stem>.*)\.(?P<suffix>[^.]*)$")
+    groups = parts["stem"].str.extract(rf"(?:^|/)(?:{pattern})$", flags=re.IGNORECASE)
+    known, names = groups.notna().all(axis=1), parts["stem"].str.replace(r".*/", "", regex=True)
+    rows = groups.assign(path=paths, utterance=names.where(known, parts["stem"]))
+    rank = parts["suffix"].str.lower().map(SUFFIXES.index)
+    taken = rank == rank.groupby(rows["utterance"].str.lower()).transform("min")
+    return rows[taken & (~known.any() | rank.isin(rank[known & taken]))].reset_index(drop=True)
 
 
 def read_text(path: Path, otherwise: str = "latin-1") -> str:

@@ -59,8 +59,8 @@ TURN = re.compile(rf"^({UTTERANCE})[\t ]+\[[\d. -]+\]:[\t ]*(.*?)\s*$", re.MULTI
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each utterance that is labelled or has a WAV file; emotion is NaN where there is only the file."""
-    wavs = folders.wavs(root, f"(?P<utterance>{UTTERANCE})")
+    """A row for each utterance that is labelled or is recorded; emotion is NaN where there is only the file."""
+    wavs = folders.recordings(root, f"(?P<utterance>{UTTERANCE})")
     wavs = wavs[~wavs["path"].str.contains(r"(?:^|/)dialog/", case=False)]  # recordings of whole dialogs
     labels = _labels(root)
     own = {name.lower(): name for name in labels["utterance"]}  # a copy's files may have lost their capitals

@@ -13,7 +13,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files named like samples/WR0_surprised_64.wav, and data.tsv"
+LAYOUT = "recordings named like samples/WR0_surprised_64.wav, and data.tsv"
 EMOTIONS = {
     "anger": "anger",
     "fear": "fear",
@@ -26,8 +26,8 @@ PUBLISHED = {"utterances": 4481, "speakers": 9}
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file below `root`; without data.tsv the text is the number and genders are unknown."""
-    rows = folders.wavs(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
+    """A row for each recording below `root`; without data.tsv the text is the number and genders are unknown."""
+    rows = folders.recordings(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
     emotion = rows["label"].str.lower().map(EMOTIONS)
     rows = rows.assign(speaker=rows["speaker"].str.upper(), gender="unknown", emotion=emotion)
     for path in folders.files(root, r"data\.tsv"):

@@ -14,7 +14,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files named like Actor_01/03-01-05-01-02-01-01.wav"
+LAYOUT = "recordings named like Actor_01/03-01-05-01-02-01-01.wav"
 EMOTIONS = {
     "01": "neutral",
     "02": "calm",
@@ -40,8 +40,8 @@ PUBLISHED = {
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file below `root` but the songs (03-02); men have odd numbers."""
-    rows = folders.wavs(root, r"03-01-(?P<label>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<speaker>\d\d)")
+    """A row for each recording below `root` but the songs (03-02); men have odd numbers."""
+    rows = folders.recordings(root, r"03-01-(?P<label>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<speaker>\d\d)")
     rows = rows[~rows["path"].str.contains(r"(?:^|/)03-02-[^/]*$")]
     odd = rows["speaker"].str[-1].isin(list("13579"))
     return rows.assign(

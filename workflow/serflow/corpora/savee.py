@@ -13,7 +13,7 @@ from serflow.corpora import folders
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYOUT = "WAV files named like DC_a01.wav or DC/a01.wav"
+LAYOUT = "recordings named like DC_a01.wav or DC/a01.wav"
 EMOTIONS = {
     "a": "anger",
     "d": "disgust",
@@ -38,8 +38,8 @@ PUBLISHED = {
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """A row for each WAV file below `root`; the text is its code (`a01`), the same for all speakers."""
-    rows = folders.wavs(root, r"(?P<speaker>[A-Z]{2})[_/](?P<text>(?P<label>[a-z]{1,2})\d\d)")
+    """A row for each recording below `root`; the text is its code (`a01`), the same for all speakers."""
+    rows = folders.recordings(root, r"(?P<speaker>[A-Z]{2})[_/](?P<text>(?P<label>[a-z]{1,2})\d\d)")
     rows = rows.assign(speaker=rows["speaker"].str.upper(), text=rows["text"].str.lower())  # dc_A01
     utterance = (rows["speaker"] + "_" + rows["text"]).fillna(rows["utterance"])
     return rows.assign(utterance=utterance, gender="male", emotion=rows["label"].str.lower().map(EMOTIONS))
