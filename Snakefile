@@ -47,7 +47,7 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        every_table(),
+        everything(),
 
 
 onsuccess:

@@ -268,3 +268,30 @@ def test_of_an_utterance_in_several_formats_the_owner_s_counts(tmp_path):
     wavs(tmp_path, ["a/03a01Wa.wav", "a/03a02Na.wav", "other.wav", "b/03a01Wa.mp3", "b/08a01Na.flac", "b/jingle.mp3"])
     found = folders.recordings(tmp_path, r"(?P<speaker>\d\d)[ab]\d\d[A-Z][a-z]")
     assert list(found["path"]) == ["a/03a01Wa.wav", "a/03a02Na.wav", "b/08a01Na.flac", "other.wav"]
+
+
+def test_speech_without_labels_is_read_at_any_depth_and_cut(tmp_path):
+    wavs(tmp_path, ["19/198/19-198-0001.wav", "19/227/19-227-0000.wav", "26/495/26-495-0000.wav", "top.wav"])
+    long = np.random.default_rng(0).uniform(-0.5, 0.5, 16000 * 5)
+    soundfile.write(tmp_path / "26" / "long.flac", long, 16000)
+    (tmp_path / "19" / "198" / "19-198.trans.txt").write_text("19-198-0001 SOME WORDS\n")
+    utterances, quarantined = read_corpus("speech", tmp_path, longest=2.0)
+    assert quarantined.empty and set(utterances["emotion"]) == {"unlabelled"}
+    pieces = utterances[utterances["path"] == "26/long.flac"]
+    assert list(pieces["utterance"]) == ["26/long.flac#0", "26/long.flac#1", "26/long.flac#2"]
+    np.testing.assert_allclose(pieces["seconds"], 5 / 3, atol=1e-4)
+    assert len(utterances) == 7 and utterances["speaker"].nunique() == 5  # a recording is a voice of its own
+    (tmp_path / "top.wav").unlink()
+    for speaker in (1, r"^(?P<speaker>\d+)/"):
+        named, _ = read_corpus("speech", tmp_path, speaker=speaker)
+        assert set(named["speaker"]) == {"19", "26"}
+
+
+@pytest.mark.parametrize(
+    ("speaker", "told"),
+    [(2, "finds no speaker in a.wav"), ("x", r"has no group"), (r"(?P<speaker>\d)/", "finds no speaker in a.wav")],
+)
+def test_speakers_that_paths_do_not_tell(tmp_path, speaker, told):
+    wavs(tmp_path, ["a.wav", "b.wav"])
+    with pytest.raises(UserError, match=told):
+        read_corpus("speech", tmp_path, speaker=speaker)

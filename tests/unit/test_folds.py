@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serflow.errors import UserError
-from serflow.folds import heard_by, labelled_parts, split
+from serflow.folds import heard_by, labelled_parts, refuse_heard, split
 
 
 def corpus(speakers, utterances=4, emotions=("neutral", "anger")):
@@ -241,3 +241,22 @@ def test_labelled_parts_are_whole_rows_and_classes_stand_in_alphabetical_order()
     assert classes == ["anger", "neutral"]
     own = utterances[utterances.utterance.isin(parts["train"].utterance)].sort_values("utterance", ignore_index=True)
     pd.testing.assert_frame_equal(parts["train"], own)
+
+
+@pytest.mark.parametrize("validation_speakers", [0, 1])
+def test_speech_without_labels_has_a_fold_that_tests_nobody(validation_speakers):
+    rows = corpus(speakers(4)).assign(emotion="unlabelled")
+    folds = split(rows, "pretraining", 1, validation_speakers)
+    assert set(folds.part) == {"train", "validation"} and len(folds) == len(rows)
+    heard, watched = heard_by(folds, "fold-0", "validation")
+    assert not set(heard) & set(watched) and len(heard) > len(watched) > 0
+    with pytest.raises(UserError, match="set folds.count to 1 instead of 2"):
+        split(rows, "pretraining", 2)
+
+
+def test_what_an_encoder_heard_elsewhere_is_not_tested():
+    tested = pd.DataFrame({"utterance": ["a", "b"], "samples": ["1", "2"]})
+    heard = pd.DataFrame({"utterance": ["x", "y"], "samples": ["3", "2"], "corpus": "speech"})
+    refuse_heard(tested, heard[:1])
+    with pytest.raises(UserError, match=r"1 utterances.*of corpus speech, the first is b \(y there\)"):
+        refuse_heard(tested, heard)

@@ -90,10 +90,13 @@ def test_defaults_reach_every_entry():
     assert complete["pretraining"]["first"]["schedule"]["steps"] == complete["pretraining_schedule"]["steps"]
     assert complete["systems"]["hubert-mean"]["head"] == "pooled"
     new = {"model": "mel-hubert", "from": None, "options": {"size": "small"}, "normalisation": "utterance"}
-    assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"] == new
+    elsewhere = {"corpus": None, "pretraining": None}
+    assert lineage.origin(complete, "hubert-frame-labels") == complete["encoders"]["hubert"] == new | elsewhere
     known = {"model": "hubert", "from": "lab/hubert", "options": None}
     complete = config.complete({"corpus": {"adapter": "demo"}, "encoders": {"hubert": known}})
-    assert complete["encoders"]["hubert"] == {**known, "options": {}, "normalisation": "utterance"}
+    assert complete["encoders"]["hubert"] == {
+        **known, **elsewhere, "options": {}, "normalisation": "utterance"
+    }  # fmt: skip
     complete = demo()
     assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
 

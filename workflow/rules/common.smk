@@ -96,7 +96,10 @@ def chain_seeds():
 
 
 def model_of(name, fold, seed, transductive):
-    """The saved model of a pretraining or system in a fold; none for an encoder, which is named in config."""
+    """The saved model of a pretraining or system in a fold, or that of another corpus' run; none for an encoder else,
+    which is named in config."""
+    if name in config["encoders"] and config["encoders"][name]["corpus"]:
+        return [f"{config['encoders'][name]['from']}/model.safetensors"]
     seed = seed if int(seed) in chain_seeds() else config["seeds"][0]
     if name in config["pretraining"]:
         return [f"{RESULTS}/{pool_of(name, fold, transductive)}/seed-{seed}/ssl/{name}/model.safetensors"]

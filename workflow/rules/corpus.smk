@@ -46,6 +46,7 @@ rule corpus:
 rule folds:
     input:
         utterances=rules.corpus.output.utterances,
+        heard=heard_elsewhere(),
         file=config["folds"]["file"] or [],
     output:
         folds=f"{RESULTS}/corpus/folds.parquet",

@@ -4,8 +4,12 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_parquet
-from serflow.folds import split
+from serflow.folds import refuse_heard, split
 
 with job(snakemake) as made:
     utterances = pd.read_parquet(snakemake.input.utterances)
-    write_parquet(snakemake.output.folds, split(utterances, **snakemake.params.folds), made)
+    folds = split(utterances, **snakemake.params.folds)
+    tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
+    for path in snakemake.input.heard:
+        refuse_heard(tested, pd.read_parquet(path))
+    write_parquet(snakemake.output.folds, folds, made)

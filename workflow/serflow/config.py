@@ -46,6 +46,7 @@ def complete(config: dict) -> dict:
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     _check_names(config)
+    _find_encoders(config)
     _check_models(config)
     _check_objectives(config)
     _check_folds(config)
@@ -180,6 +181,29 @@ def _check_names(config):
                     "baseline there, or take it out of claims."
                 )
     _check_cycles(config)
+
+
+def _find_encoders(config):
+    """An encoder that another corpus' run pretrained is the checkpoint that it left."""
+    for name, entry in config["encoders"].items():
+        where, corpus = f"config: encoders.{name}", entry["corpus"]
+        if (corpus is None) != (entry["pretraining"] is None):
+            raise UserError(f"{where}: corpus and pretraining go together: give both, or neither.")
+        if corpus is None:
+            continue
+        if entry["from"] is not None:
+            raise UserError(f"{where}.from: the encoder of corpus {corpus} is meant: remove one of both.")
+        if corpus == config["corpus"]["name"]:
+            raise UserError(
+                f"{where}.corpus is {corpus}, this corpus itself, whose test speakers that encoder would have heard: "
+                "start from an entry of pretraining."
+            )
+        entry["from"] = f"results/{corpus}/fold-0/seed-0/ssl/{entry['pretraining']}"
+        if not Path(entry["from"], "model.safetensors").is_file():
+            raise UserError(
+                f"{where}.corpus is {corpus}, but there is no {entry['from']}/model.safetensors: run snakemake with "
+                f"that corpus' configuration first."
+            )
 
 
 def _check_models(config):

@@ -32,7 +32,8 @@ def split(
     protocol: `k-fold` deals speakers into `count` folds, balanced by class and gender as far as they allow;
     `leave-one-speaker-out`, `leave-one-session-out` and `cross-corpus` test one of them a fold (`count` must be their
     number); `cross-corpus` with `test`, names of corpora, tests those in a single fold and trains on the others;
-    `list` follows `file`, a .csv or .tsv with the columns fold, part and one of utterance, speaker, session.
+    `pretraining`, for speech without labels, has one fold that tests nobody; `list` follows `file`, a .csv or .tsv
+    with the columns fold, part and one of utterance, speaker, session.
     validation_speakers: taken from the speakers that a fold does not test; 0, for corpora with no speaker to spare,
     takes every tenth recording of each class from the training speakers instead.
     unheard: classes that training may lack.
@@ -47,12 +48,17 @@ def split(
     voices = _in_turn(rows, seed)
     if protocol == "list":
         plans = [(part, voices) for part in _listed(rows, Path(file), count)]
+    elif protocol == "pretraining":
+        if count != 1:
+            raise UserError(f"folds.protocol pretraining has one fold: set folds.count to 1 instead of {count}.")
+        plans = [(pd.Series("train", index=rows.index), voices)]
     else:
         plans = _held_out(rows, _tested_in(rows, voices, protocol, count, test), count)
     frames = []
     for fold, (part, lenders) in enumerate(plans):
         part = _with_validation(rows, part, lenders, validation_speakers, seed)
-        _check(rows, part, fold, "voice" if validation_speakers else "recording", unheard)
+        due = PARTS[:2] if protocol == "pretraining" else PARTS
+        _check(rows, part, fold, "voice" if validation_speakers else "recording", due, unheard)
         frames.append(pd.DataFrame({"utterance": rows.utterance, "fold": fold, "part": part}))
     folds = pd.concat(frames).dropna().reset_index(drop=True)
     _check_tested_once(folds)
@@ -69,6 +75,20 @@ def heard_by(folds: pd.DataFrame, pool: str, selection: str) -> list[list[str]]:
         return [sorted(folds.utterance.unique()), []]
     part = _parts(folds, int(pool.removeprefix("fold-")), selection)
     return [part["train"], part["validation"]]
+
+
+def refuse_heard(tested: pd.DataFrame, heard: pd.DataFrame) -> None:
+    """UserError where one of the utterances `tested` has the very samples of one that was `heard` by an encoder that
+    another corpus' run pretrained; frames with `utterance, samples`, and `corpus` of the latter."""
+    there = heard.add_suffix("_heard")
+    both = tested.merge(there, left_on="samples", right_on="samples_heard")
+    if len(both):
+        first = both.iloc[0]
+        raise UserError(
+            f"{len(both)} utterances that this corpus tests were heard in the pretraining of corpus "
+            f"{first.corpus_heard}, the first is {first.utterance} ({first.utterance_heard} there): take them out of "
+            "that corpus and pretrain again."
+        )
 
 
 def labelled_parts(
@@ -236,9 +256,9 @@ def _tenth(rows, seed):
     return set(drawn) - set(kept)
 
 
-def _check(rows, part, fold, apart, unheard):
-    """Tested voices are in no other part, training and validation share no `apart` (voice or recording), no part is
-    empty, training has every class that is not `unheard`. Raises UserError.
+def _check(rows, part, fold, apart, due, unheard):
+    """Tested voices are in no other part, training and validation share no `apart` (voice or recording), no part that
+    is `due` is empty, training has every class that is not `unheard`. Raises UserError.
     """
     for one, others, unit in [("test", ["train", "validation"], "voice"), ("validation", ["train"], apart)]:
         leaks = rows[unit].isin(rows[unit][part == one]) & part.isin(others)
@@ -250,7 +270,7 @@ def _check(rows, part, fold, apart, unheard):
                 f"folds.file: {what} is in the {one} part and in the {other} part of fold {fold} (utterance "
                 f"{first.utterance}, or a recording shared with another): keep each in one part of a fold{hint}."
             )
-    absent = [name for name in PARTS if not (part == name).any()]
+    absent = [name for name in due if not (part == name).any()]
     if absent:
         raise UserError(f"Fold {fold} has no {absent[0]} part: change folds.file, .protocol or .validation_speakers.")
     missing = sorted(set(rows.emotion) - set(rows.emotion[part == "train"]) - set(unheard))

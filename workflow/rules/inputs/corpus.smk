@@ -25,6 +25,12 @@ def corpus_folders():
     return [str(Path(root) / str(part.get("folder"))) for part in joined_parts()] or [root]
 
 
+def heard_elsewhere():
+    """The utterances of other corpora that encoders were pretrained on."""
+    corpora = dict.fromkeys(entry["corpus"] for entry in config["encoders"].values() if entry["corpus"])
+    return [f"results/{corpus}/corpus/utterances.parquet" for corpus in corpora]
+
+
 def protocol_settings():
     """All that decides who heard what, and what is scored."""
     return {

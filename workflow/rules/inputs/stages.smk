@@ -19,9 +19,10 @@ def pools_of_units(name):
 
 
 def rows_need():
-    """Every encoder, pretraining and system that a row of a table goes back to, as it is or transductive."""
+    """Every encoder, pretraining and system that a row of a table goes back to, as it is or transductive; without
+    tables, as of speech that has no labels, what the pretrainings go back to."""
     rows = [name for table in config["tables"].values() for name in table["rows"]]
-    reached = lineage.needed(config, rows)
+    reached = lineage.needed(config, rows if config["tables"] else config["pretraining"])
     return reached | {f"{name}-transductive" for name in reached}
 
 
@@ -95,4 +96,9 @@ def stages():
     for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
         made[stage] = [path for name in names for path in predictions_of(name)]
     made["tables"] = every_table()
-    return made
+    return {stage: files for stage, files in made.items() if files}
+
+
+def everything():
+    """What a run ends in: the tables and figures, and without tables the pretrained encoders."""
+    return every_table() if config["tables"] else [path for files in stages().values() for path in files]

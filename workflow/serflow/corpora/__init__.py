@@ -4,7 +4,8 @@ An adapter `<name>.py` has `scan(root, **options)`: a frame with a row for each 
 files promise (it opens no audio): utterance, path (relative to root, with /), speaker, label (the corpus' own) and
 emotion (the same in the vocabulary of labels.py; NaN: not known); where there are such, gender (female, male,
 unknown), session (else the speaker is one), text and, for segments, start and end in seconds. `LAYOUT` says what it
-looks for. It may have `PUBLISHED`, its owner's counts (published.py), and `CLASSES`, class sets by name (labels.py).
+looks for. It may have `PUBLISHED`, its owner's counts (published.py), `CLASSES`, class sets by name (labels.py), and
+`UNLABELLED`, what stands in place of every emotion where the corpus has no labels.
 """
 
 import difflib
@@ -28,7 +29,7 @@ from serflow.errors import UserError
 
 SHARED = {"audformat", "folders", "labels", "published"}  # modules here that are no corpus
 LABELS = ["utterance", "corpus", "path", "speaker", "gender", "session", "text", "label", "emotion", "start", "end"]
-COLUMNS = [*LABELS, "seconds", "sample_rate", "sha256"]
+COLUMNS = [*LABELS, "seconds", "sample_rate", "sha256", "samples"]
 
 
 def read_corpus(
@@ -50,8 +51,9 @@ def read_corpus(
     options: the adapter's own.
 
     Returns (utterances, quarantined). `utterances` has COLUMNS, sorted by utterance; corpus is `name` or, of joined
-    corpora, whichever it is from; end is NaN: the file's end; seconds and sample_rate are as stored, sha256 is the
-    file's. `quarantined` has file and reason.
+    corpora, whichever it is from; end is NaN: the file's end; seconds and sample_rate are as stored; sha256 is the
+    file's, samples that of the decoded samples, which another lossless format leaves alone. `quarantined` has file
+    and reason.
     Raises UserError; one for too many unusable files carries them as its attribute `quarantined`.
     """
     rows, classes = labelled(name, root, classes, options)
@@ -61,8 +63,10 @@ def read_corpus(
     utterances = rows[~bad].reset_index(drop=True)
     quarantined = rows.loc[bad, ["path", "reason"]].set_axis(["file", "reason"], axis=1).reset_index(drop=True)
     _refuse_ruined(name, quarantined, len(rows), max_quarantined)
-    _refuse_unlearnable(name, utterances, classes)
+    if not hasattr(adapter(name), "UNLABELLED"):
+        _refuse_unlearnable(name, utterances, classes)
     _tell_converted(name, utterances)
+    utterances = utterances.rename(columns={"digest": "samples"})
     return utterances[COLUMNS].astype({"start": float, "end": float, "sample_rate": int}), quarantined
 
 
@@ -75,7 +79,8 @@ def labelled(
     """
     rows, classes = part(name, root, classes, options, called=name)
     classes = list(classes or rows["emotion"].dropna().unique())
-    _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
+    if not hasattr(adapter(name), "UNLABELLED"):
+        _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
     return rows, classes
 
 
