@@ -41,7 +41,7 @@ wildcard_constraints:
     units=r"[\w-]+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!intensity\.)[\w-]+(?<!-scores)",
+    table=r"(?!(intensity|units)\.)[\w-]+(?<!-scores)",
 
 
 rule all:

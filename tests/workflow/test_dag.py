@@ -64,7 +64,11 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
 
 def test_the_units_are_described(finished):
     quality = json.loads((finished[0].folder / "results/demo/fold-0/seed-0/units/emotion/quality.json").read_text())
-    assert quality["k"] == 5 and 0 <= quality["pnmi"] <= 1 and quality["objective"] > 0
+    assert quality["k"] == 5 and quality["objective"] > 0
+    assert all(0 <= quality[column]["pnmi"] <= quality[column]["purity"] <= 1 for column in ("emotion", "speaker"))
+    table = pd.read_csv(finished[0].folder / "results/demo/tables/units.csv").set_index("units")
+    assert table.index.tolist() == ["mfcc", "generic", "again", "emotion"] and table.emotion_pnmi.between(0, 1).all()
+    assert "| generic | first | 1 | 10 |" in (finished[0].folder / "results/demo/tables/units.md").read_text()
 
 
 def test_a_change_of_evaluation_reruns_tables_only(finished):

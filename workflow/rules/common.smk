@@ -136,3 +136,32 @@ def predictions_of(system):
     """The predictions of a system, every fold and seed."""
     pattern = f"{RESULTS}/systems/{system}/fold-{{fold}}/seed-{{seed}}/predictions.parquet"
     return expand(pattern, fold=FOLDS, seed=seeds_of(system))
+
+
+def pools_of(name):
+    """Every pool and seed that a pretraining is made in, as the folder of both."""
+    transductive = {False: [False], True: [True], "both": [False, True]}[config["protocol"]["transductive"]]
+    pools = dict.fromkeys(pool_of(name, fold, heard) for heard in transductive for fold in FOLDS)
+    return [f"{pool}/seed-{seed}" for pool in pools for seed in chain_seeds()]
+
+
+def pools_of_units(name):
+    """`pools_of` units: those of the pretrainings that guess them, or, where none does, of what is clustered."""
+    guessing = [pretraining for pretraining, entry in config["pretraining"].items() if entry["units"] == name]
+    return dict.fromkeys(pool for one in guessing or [config["units"][name]["frames"]] for pool in pools_of(one))
+
+
+def rows_need():
+    """Every encoder, pretraining and system that a row of a table goes back to, as it is or transductive; without
+    tables, as of speech that has no labels, what the pretrainings go back to."""
+    rows = [name for table in config["tables"].values() for name in table["rows"]]
+    reached = lineage.needed(config, rows if config["tables"] else config["pretraining"])
+    return reached | {f"{name}-transductive" for name in reached}
+
+
+def units_needed():
+    """The units that the pretrainings of these guess, and those that no pretraining guesses, which are there to be
+    measured."""
+    reached, guessed = rows_need(), {entry["units"] for entry in config["pretraining"].values()}
+    needed = [entry["units"] for name, entry in config["pretraining"].items() if name in reached and entry["units"]]
+    return list(dict.fromkeys([*needed, *(name for name in config["units"] if name not in guessed)]))

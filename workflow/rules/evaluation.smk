@@ -58,6 +58,25 @@ rule figures:
         "../scripts/figures.py"
 
 
+rule units_table:
+    input:
+        qualities=list(every_quality()),
+    output:
+        csv=f"{RESULTS}/tables/units.csv",
+        markdown=report(f"{RESULTS}/tables/units.md", caption="../report/units.rst", category="Tables"),
+    log:
+        f"{LOGS}/tables/units.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        named=list(every_quality().values()),
+        code=code("units_table"),
+    message:
+        "Comparing what units tell of emotion and speaker"
+    script:
+        "../scripts/units_table.py"
+
+
 rule intensity_table:
     input:
         frames=list(every_intensity()),

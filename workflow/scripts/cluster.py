@@ -25,12 +25,14 @@ with job(snakemake) as made:
             writer.append(utterance, units)
     with replacing(snakemake.output.centroids) as temporary, temporary.open("wb") as file:
         np.save(file, kmeans.centroids)
-    emotions = pd.read_parquet(snakemake.input.utterances).set_index("utterance").emotion.astype("category").cat.codes
-    classes = np.repeat(emotions[heard].to_numpy(), [len(labels[utterance]) for utterance in heard])
-    quality = unit_quality(np.concatenate([labels[utterance] for utterance in heard]), classes, settings["k"])
-    quality |= {"objective": kmeans.objective, "frames": len(frames), "k": settings["k"], "made": made}
-    write_json(snakemake.output.quality, quality)
-    say(
-        f"{settings['k']} units of {len(frames)} frames, purity {quality['purity']:.3f}, "
-        f"PNMI {quality['pnmi']:.3f}, {quality['empty_clusters']} empty"
-    )
+    utterances = pd.read_parquet(snakemake.input.utterances).set_index("utterance").loc[heard]
+    units, counts = np.concatenate([labels[name] for name in heard]), [len(labels[name]) for name in heard]
+    told = {"k": settings["k"], "frames": len(frames), "objective": kmeans.objective}
+    told["empty_clusters"] = settings["k"] - len(np.unique(units))
+    for column in ("emotion", "speaker"):
+        numbers, names = pd.factorize(utterances[column], sort=True)
+        if 1 < len(names) < utterances["sha256"].nunique():  # one class, or a speaker a recording, tells nothing
+            told[column] = unit_quality(units, np.repeat(numbers, counts), settings["k"])
+    write_json(snakemake.output.quality, told | {"made": made})
+    of = [f", PNMI of {column} {told[column]['pnmi']:.3f}" for column in ("emotion", "speaker") if column in told]
+    say(f"{settings['k']} units of {len(frames)} frames{''.join(of)}, {told['empty_clusters']} empty")

@@ -70,7 +70,7 @@ def fit_kmeans(
 
 
 def unit_quality(units: np.ndarray, classes: np.ndarray, k: int) -> dict[str, float]:
-    """What the units say about the classes of their frames: empty clusters, purity, and PNMI.
+    """What the units say about the classes of their frames: purity and PNMI.
 
     `units` and `classes` int `[N]`. Purity is the share of frames whose class is their unit's commonest; PNMI is
     the mutual information of unit and class over the entropy of the class (HuBERT, Hsu et al. 2021, V-B).
@@ -82,8 +82,4 @@ def unit_quality(units: np.ndarray, classes: np.ndarray, k: int) -> dict[str, fl
     independent = np.outer(by_unit, by_class)
     information = (joint[seen] * np.log(joint[seen] / independent[seen])).sum()
     entropy = -(by_class[by_class > 0] * np.log(by_class[by_class > 0])).sum()
-    return {
-        "empty_clusters": int((by_unit == 0).sum()),
-        "purity": float(joint.max(1).sum()),
-        "pnmi": float(information / entropy) if entropy else 0.0,
-    }
+    return {"purity": float(joint.max(1).sum()), "pnmi": float(information / entropy) if entropy else 0.0}

@@ -9,8 +9,20 @@ def every_table():
     forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
     tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
-    intensity = expand(f"{RESULTS}/tables/intensity.{{form}}", form=["csv", "md"]) if INTENSITIES else []
-    return [*tables, *figures, *intensity]
+    others = ["intensity"] * bool(INTENSITIES) + ["units"] * bool(every_quality())
+    return [*tables, *figures, *expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])]
+
+
+def every_quality():
+    """{quality of a clustering: what names its units} of all that the tables need, every pool and seed."""
+    made = {}
+    for name in units_needed():
+        entry = config["units"][name]
+        layer = None if entry["frames"] == "mfcc" else entry["layer"]
+        for pool in pools_of_units(name):
+            named = {"units": name, "frames": entry["frames"], "layer": layer, "k": entry["k"]}
+            made[f"{RESULTS}/{pool}/units/{name}/quality.json"] = named
+    return made
 
 
 def every_intensity():

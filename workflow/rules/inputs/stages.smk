@@ -1,31 +1,6 @@
 # What every stage ends in.
 
 
-def pools_of(name):
-    """Every pool and seed that a pretraining is made in, as the folder of both."""
-    transductive = {False: [False], True: [True], "both": [False, True]}[config["protocol"]["transductive"]]
-    pools = dict.fromkeys(pool_of(name, fold, heard) for heard in transductive for fold in FOLDS)
-    return [f"{pool}/seed-{seed}" for pool in pools for seed in chain_seeds()]
-
-
-def pools_of_units(name):
-    """`pools_of` units: those of the pretrainings that guess them."""
-    return dict.fromkeys(
-        pool
-        for pretraining, entry in config["pretraining"].items()
-        if entry["units"] == name
-        for pool in pools_of(pretraining)
-    )
-
-
-def rows_need():
-    """Every encoder, pretraining and system that a row of a table goes back to, as it is or transductive; without
-    tables, as of speech that has no labels, what the pretrainings go back to."""
-    rows = [name for table in config["tables"].values() for name in table["rows"]]
-    reached = lineage.needed(config, rows if config["tables"] else config["pretraining"])
-    return reached | {f"{name}-transductive" for name in reached}
-
-
 def features_read(classical, networks, units, intensities):
     """All features that these systems and networks read, that these units cluster, and that strengths come from."""
     frames = [config["units"][name]["frames"] for name in units]
@@ -75,7 +50,7 @@ def stages():
     """{stage: the files that it ends in}, of what the tables need."""
     reached = rows_need()
     pretrainings = {name: entry for name, entry in config["pretraining"].items() if name in reached}
-    units = dict.fromkeys(entry["units"] for entry in pretrainings.values() if entry["units"])
+    units = units_needed()
     classical = [name for name in CLASSICAL_SYSTEMS if name in reached]
     trained = [name for name in TRAINED_SYSTEMS if name in reached]
     corpus_files = [

@@ -1,0 +1,53 @@
+"""What units tell of emotion and speaker: as much of the first, and as little of the second, as labels can have."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from serflow.evaluation.tables import aligned
+
+TITLES = {
+    "emotion_pnmi": "Emotion PNMI", "emotion_purity": "Emotion purity", "speaker_pnmi": "Speaker PNMI",
+    "speaker_purity": "Speaker purity",
+}  # fmt: skip
+
+
+def units_table(described: Iterable[tuple[dict, dict]]) -> pd.DataFrame:
+    """Means over pools and seeds: a frame of units, frames, layer, k, where they are known the keys of TITLES, and
+    empty_clusters.
+
+    described: pairs of what names the units, {units, frames, layer, k}, and of the quality of one clustering, as
+    quality.json has it.
+    """
+    rows = []
+    for named, quality in described:
+        known = [key for key in ("emotion", "speaker") if key in quality]
+        told = {f"{key}_{measure}": quality[key][measure] for key in known for measure in ("pnmi", "purity")}
+        rows.append(named | told | {"empty_clusters": quality["empty_clusters"], "pools": 1})
+    rows = pd.DataFrame(rows)
+    named = ["units", "frames", "layer", "k"]
+    measures = [*(key for key in TITLES if key in rows), "empty_clusters"]
+    grouped = rows.groupby(named, sort=False, dropna=False)
+    table = grouped[measures].mean().round(4).join(grouped["pools"].sum())
+    return table.reset_index().astype({"layer": "Int64"})
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """The table for people."""
+    measures = [key for key in TITLES if key in table]
+    lines = [["Units", "Frames of", "Layer", "k", *(TITLES[key] for key in measures)]]
+    for row in table.to_dict("records"):
+        layer = "-" if pd.isna(row["layer"]) else str(row["layer"])
+        shares = [_number(row[key]) for key in measures]
+        lines.append([row["units"], row["frames"], layer, str(row["k"]), *shares])
+    note = (
+        "On what was clustered, means over pools and seeds. PNMI: what a frame's unit tells of its utterance's "
+        "emotion or speaker, as a share of what there is to know (mutual information over entropy); purity: the "
+        "share of frames whose unit's commonest emotion or speaker is theirs. More units tell more of "
+        "either by themselves."
+    )
+    return "\n".join(["# Units", "", *aligned(lines), "", f"- {note}"]) + "\n"
+
+
+def _number(value):
+    return "-" if pd.isna(value) else f"{value:.3f}".removeprefix("0")
