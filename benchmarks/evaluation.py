@@ -38,7 +38,7 @@ DESIGNS = [
     (90, 5), (90, 10),
 ]  # speakers, folds  # fmt: skip
 POWER_DESIGNS = [(10, 5, 1), (10, 5, 3), (10, 5, 5), (10, 10, 1), (10, 10, 3), (24, 24, 1)]  # speakers, folds, seeds
-POWER_CLAIMS = 3
+POWER_CLAIMS, POWER_NETWORK = 3, 0.08
 FAMILY = 6  # systems, each but the first claiming to beat the one before
 BATCH = 250  # corpora at a time
 COLUMNS = {
@@ -148,7 +148,7 @@ def rates(rng, corpora, speakers, folds, seeds, network, preference=PREFERENCE):
     return {name: np.mean([part[name] for part in found]) for name in found[0]}
 
 
-def power(rng, corpora, speakers, folds, seeds, differences, network=0.08):
+def power(rng, corpora, speakers, folds, seeds, differences, network=POWER_NETWORK):
     """For true `differences`, (the mean difference, how often the first of POWER_CLAIMS is resolved)."""
     points = []
     for difference in differences:
@@ -169,7 +169,8 @@ def power_figure(rng, corpora):
     colors = dict(zip(dict.fromkeys(folds for _, folds, _ in POWER_DESIGNS), figures.SERIES, strict=False))
     grid = np.linspace(0, 0.4, 200)
     for speakers, folds, seeds in POWER_DESIGNS:
-        error, bound = planned_error(folds, speakers, seeds), stats.t.isf(ALPHA / POWER_CLAIMS / 2, folds - 1)
+        error = planned_error(folds, speakers, seeds, POWER_NETWORK, PREFERENCE, utterances=50)
+        bound = stats.t.isf(ALPHA / POWER_CLAIMS / 2, folds - 1)
         label = f"{folds} folds, {seeds} seed{'s' * (seeds > 1)}: {folds * seeds} networks"
         style = {"color": colors[folds], "dashes": {1: (), 3: (5, 2), 5: (1.5, 1.5)}[seeds]}
         axes.plot(100 * grid, 100 * stats.nct.sf(bound, folds - 1, grid / error), label=label, **style)

@@ -16,7 +16,7 @@ settings.load_profile("serflow")
 
 PROJECT = Path(__file__).parents[1]
 TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
-PAPERS = [PROJECT / "config" / "ems.yaml", PROJECT / "config" / "gemo-clap.yaml"]  # that it makes smaller
+PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transformer", "dsnet", "gemo-clap")]
 
 
 class Checkout:

@@ -56,6 +56,11 @@ def test_every_layer_equals_transformers(config):
         torch.testing.assert_close(state, other, atol=1e-5, rtol=1e-5)
 
 
+def test_a_checkpoint_that_was_never_masked_can_be():
+    model = encoder(Wav2Vec2Config(**SMALL, mask_time_prob=0.0))
+    assert model(waves([4000])[0][None], mask=torch.ones(1, 12, dtype=torch.bool)).hidden_states[-1].isfinite().all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(400, 8000), min_size=1, max_size=5), st.sampled_from(CONFIGS), st.integers(0, 99))
 def test_a_padded_batch_equals_one_by_one(lengths, config, seed):

@@ -83,7 +83,7 @@ def test_values_are_those_of_leaving_each_block_out_around_the_pooled_score():
 
 
 def test_what_is_said_to_be_resolvable_is_found_four_times_in_five():
-    smallest = resolvable(planned_error(5, 10, 3, speaker=0, utterances=42), blocks=5)  # 84 in a block of 2 speakers
+    smallest = resolvable(planned_error(5, 10, 3, 0.08, 0, utterances=42), blocks=5)  # 84 in a block of 2 speakers
     corpora = simulate(np.random.default_rng(2), 4000, 5, seeds=3, difference=smallest)
     found = compare(corpora[:, 0], corpora[:, 1])
     assert found.value.mean() == pytest.approx(smallest, abs=0.01)

@@ -262,6 +262,7 @@ def test_local_wavlm_and_roberta_folders_are_fine_tuned_offline(tmp_path):
     theirs = RobertaModel.from_pretrained(tmp_path / "roberta", add_pooling_layer=False)
     for ours, loaded in zip(made.head.text.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(ours, loaded)
+    assert made.head.text.config.hidden_dropout_prob == made.head.text.config.attention_probs_dropout_prob == 0
     before = made.head.text.embeddings.word_embeddings.weight.clone()
     batches = LabelledBatches(Inputs(audio, 2), rows(audio), CLASSES, SCHEDULE | {"steps": 2}, 0, ["gender"])
     history = train(made, batches, tmp_path / "checkpoints", SCHEDULE, 0, {})
@@ -303,6 +304,11 @@ def test_zero_shot_trains_without_classes_and_tests_on_them_alone():
     parts = without_classes({"train": frame, "validation": frame[:0], "test": frame}, CLASSES, ["anger", "sadness"])
     assert set(parts["train"].emotion) == {"happiness", "neutral"}
     assert set(parts["test"].emotion) == {"anger", "sadness"} and len(parts["validation"]) == 0
+    parts = without_classes({"train": frame, "validation": frame, "test": frame}, CLASSES, ["anger", "sadness"])
+    assert set(parts["watched"].emotion) == {"happiness", "neutral"}  # which choose the step, and
+    assert set(parts["validation"].emotion) == {"anger", "sadness"}  # which are scored
+    with pytest.raises(UserError, match="no test speaker of this fold has anger or sadness"):
+        without_classes({"train": frame, "validation": frame, "test": frame[1:3]}, CLASSES, ["anger", "sadness"])
     with pytest.raises(UserError, match="no class 'angre': did you mean 'anger'"):
         without_classes({"train": frame}, CLASSES, ["angre", "sadness"])
     with pytest.raises(UserError, match="fewer than two classes"):
@@ -370,6 +376,17 @@ ENCODER = {"e": {"model": "mel-hubert", "options": {"size": "tiny"}}}
     [
         ({"systems": {"s": SYSTEM | {"head": "pooled"}}}, "head pooled reads no prompts"),
         ({"systems": {"chance": SYSTEM}}, "systems.chance: rows of tables call guessing so"),
+        (
+            {"systems": {"s": SYSTEM | {"options": {"text": "~/no-roberta"}}}},
+            "options.text: ~/no-roberta has no config",
+        ),
+        (
+            {
+                "systems": {"s": SYSTEM, "o": SYSTEM | {"zero_shot": None}},
+                "tables": {"t": {"title": "T", "rows": {"o": None, "s": "o"}}},
+            },
+            "it and o choose from other classes",
+        ),
         ({"systems": {"s": SYSTEM | {"zero_shot": ["a"]}}}, "zero_shot"),
         (
             {"systems": {"s": SYSTEM}, "tables": {"t": {"title": "T", "rows": {"s": "chanse"}}}},

@@ -13,11 +13,12 @@ from serflow import heads
 from serflow.batches import COLUMNS, Inputs, LabelledBatches, NeutralPartners
 from serflow.errors import UserError
 from serflow.evaluation.probes import probe_notes, probes, projected
+from serflow.features import WIDTHS
 from serflow.frames import FrameStore, writing_frames
 from serflow.heads.classifier import EmotionClassifier
 from serflow.heads.dsnet import DSNet
 from serflow.heads.segments import Segments
-from serflow.models import build, described
+from serflow.models import build, described, models
 from serflow.padding import padded
 
 CLASSES = ["anger", "neutral", "sadness"]
@@ -208,12 +209,14 @@ def test_gender_is_a_column_too():
     assert column(None, np.array([2, 1, 0])).tolist() == [-1, 1, 0]
 
 
-def test_every_encoder_and_head_go_together():
-    batch = padded([torch.randn(60, 80), torch.randn(40, 80)])
+@pytest.mark.parametrize("name", models())
+def test_every_encoder_and_head_go_together(name):
+    kind = described(name)
+    shapes = [(8000,), (6000,)] if kind.reads == "audio" else [(60, WIDTHS[kind.reads]), (40, WIDTHS[kind.reads])]
+    batch = padded([torch.randn(shape) for shape in shapes])
+    size = {"size": min(kind.sizes, key=["tiny", "small", "base"].index)} if kind.sizes else {}
     for head in heads.heads():
-        encoder = build("mel-hubert", {"size": "tiny"}, 0)
-        assert described("mel-hubert").reads == "fbank"
-        model = EmotionClassifier.around(encoder, CLASSES, {"head": head}, 0)
+        model = EmotionClassifier.around(build(name, size, 0), CLASSES, {"head": head}, 0)
         loss = model(**batch, emotions=torch.tensor([0, 1])).loss
         loss.backward()
         assert loss.isfinite() and model.eval()(**batch).logits.shape == (2, 3)

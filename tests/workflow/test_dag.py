@@ -90,6 +90,13 @@ def test_emotional_masking_has_its_tables(finished):
     assert 0.1 < masking["share"] < 0.18 and masking["inside"] > masking["outside"]
 
 
+def test_what_learns_from_spectrograms_has_a_table_and_probes(finished):
+    results = finished[0].folder / "results" / "demo"
+    assert pd.read_csv(results / "tables/scratch.csv").system.tolist() == ["tf-full", "dsnet"]
+    assert "of whom a fold tests 3 (guessing the speaker has 33)" in (results / "tables/scratch.md").read_text()
+    assert (results / "figures" / "scratch" / "dsnet-vectors.png").stat().st_size > 1000
+
+
 def test_prompts_have_a_table_too_against_chance(finished):
     results = finished[0].folder / "results" / "demo"
     assert pd.read_csv(results / "tables/prompted.csv").baseline.tolist() == ["chance"]

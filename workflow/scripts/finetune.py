@@ -29,7 +29,7 @@ with job(snakemake) as made:
     parts, classes = labelled_parts(utterances, folds, fold, settings["selection"])
     if settings["zero_shot"]:
         parts = without_classes(parts, classes, settings["zero_shot"])
-    train, watched = parts["train"], parts["validation"]  # nobody is watched where all are trained on
+    train, watched = parts["train"], parts.get("watched", parts["validation"])  # none where all are trained on
     model = EmotionClassifier.around(encoder_at(start, seed), classes, settings, seed)
     store = FrameStore(snakemake.input.inputs)
     shared = shared_moments(settings["normalisation"], store, utterances, train.utterance)

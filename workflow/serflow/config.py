@@ -170,6 +170,12 @@ def _check_names(config):
             _named(system, systems, f"tables.{name}.rows")
             if baseline is not None:
                 _named(baseline, [*table["rows"], CHANCE], f"tables.{name}.rows.{system}")
+                alike = baseline == CHANCE or systems[baseline]["zero_shot"] == systems[system]["zero_shot"]
+                if not alike:
+                    raise UserError(
+                        f"config: tables.{name}.rows.{system}: it and {baseline} choose from other classes, by "
+                        "zero_shot: compare it with chance, or with a row that has the same."
+                    )
         compared = [system for system, baseline in table["rows"].items() if baseline is not None]
         for system in table["published"]:
             _named(system, table["rows"], f"tables.{name}.published")
@@ -220,6 +226,7 @@ def _check_models(config):
         if system["method"] not in CLASSICAL:
             with _telling(f"config: systems.{name}"):
                 heads.check_options(system["head"], system["options"])
+                _find_text(system["options"])
                 if system["zero_shot"] and "prompts" not in heads.described(system["head"]).options:
                     raise UserError(
                         f"zero_shot: head {system['head']} reads no prompts: remove it, or change the head."
@@ -230,6 +237,17 @@ def _check_models(config):
             network = chosen(entry["method"], known, "There is no method")
             if network:
                 check_options(network, entry["options"])
+
+
+def _find_text(options):
+    """A head's text encoder in a folder of this machine is there."""
+    text = options.get("text")
+    if text is not None and text.startswith(("/", "./", "../", "~")):
+        options["text"] = os.path.expanduser(text)
+        if not Path(options["text"], "config.json").is_file():
+            raise UserError(
+                f"options.text: {text} has no config.json: give a RoBERTa's folder made by save_pretrained."
+            )
 
 
 @contextlib.contextmanager

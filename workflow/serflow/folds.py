@@ -103,14 +103,21 @@ def labelled_parts(
 def without_classes(
     parts: dict[str, pd.DataFrame], classes: list[str], unheard: list[str]
 ) -> dict[str, pd.DataFrame]:
-    """`parts` of which training lacks the classes `unheard`, and the others have them alone (zero-shot). UserError
-    for one that is no class, or where training keeps fewer than two."""
+    """`parts` for a system that is trained without the classes `unheard` and scored on them alone (zero-shot);
+    `watched` are the other classes of validation, for a step must not be chosen by what is never heard.
+
+    UserError for one that is no class, where training keeps fewer than two, and where no test speaker has any.
+    """
     for name in unheard:
         registry.chosen(name, dict.fromkeys(classes), "zero_shot: the corpus has no class")
     if len(set(parts["train"].emotion) - set(unheard)) < 2:
         raise UserError("zero_shot leaves training fewer than two classes: name fewer of them.")
-    own = {part: rows.emotion.isin(unheard) == (part != "train") for part, rows in parts.items()}
-    return {part: rows[own[part]].reset_index(drop=True) for part, rows in parts.items()}
+    if not parts["test"].emotion.isin(unheard).any():
+        raise UserError(f"zero_shot: no test speaker of this fold has {' or '.join(unheard)}: lower folds.count.")
+    known = {"train": parts["train"], "watched": parts["validation"]}
+    heard = {part: rows[~rows.emotion.isin(unheard)] for part, rows in known.items()}
+    scored = {part: parts[part][parts[part].emotion.isin(unheard)] for part in ("validation", "test")}
+    return {part: rows.reset_index(drop=True) for part, rows in (heard | scored).items()}
 
 
 def _parts(folds, fold, selection):

@@ -42,4 +42,6 @@ def system_settings(wildcards):
     entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
     if wildcards.system in CLASSICAL_SYSTEMS:
         return {"method": entry["method"]}
-    return entry | normalised_by(entry["encoder"]) | start_of(entry["encoder"])
+    text = entry["options"].get("text")
+    read = {"text_state": listing_digest(text)} if text and Path(text).is_dir() else {}
+    return entry | normalised_by(entry["encoder"]) | start_of(entry["encoder"]) | read

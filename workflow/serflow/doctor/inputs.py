@@ -103,6 +103,13 @@ def _corpus(run, rows, root):
         )
         if many:
             return
+    for name, system in run.config["systems"].items():
+        asked = {*(system["zero_shot"] or ()), *((system.get("options") or {}).get("prompts") or ())}
+        for strange in sorted(asked - set(usable["emotion"])):
+            yield (
+                ERROR,
+                f"systems.{name} names the class {strange}, which the corpus has not: mend zero_shot or prompts.",
+            )
     counts = ", ".join(
         f"{count} {emotion}" for emotion, count in usable["emotion"].value_counts().sort_index().items()
     )
@@ -139,7 +146,7 @@ def _resolvable(config, tested):
     from serflow.evaluation.statistics import planned_error, resolvable
 
     folds, seeds, speakers = config["folds"]["count"], len(config["seeds"]), tested["speaker"].nunique()
-    error = planned_error(folds, speakers, seeds, utterances=len(tested) / speakers)
+    error = planned_error(folds, speakers, seeds)
     design = f"{folds} fold{'s' * (folds > 1)}, {seeds} seed{'s' * (seeds > 1)}"
     for name, table in config["tables"].items():
         claims = len(table["claims"])

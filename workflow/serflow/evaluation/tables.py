@@ -70,7 +70,8 @@ def build_table(
         own = utterances["emotion"].isin(chosen_from.get(system, classes))
         _check(system, predictions[system], utterances.loc[own, "emotion"])
     facts = {"speakers": utterances["speaker"].nunique()}
-    facts["folds"] = min(predictions[system]["fold"].nunique() for system in systems)
+    whole = [system for system in systems if len(chosen_from.get(system, classes)) == len(classes)] or systems
+    facts["folds"] = min(predictions[system]["fold"].nunique() for system in whole)
     facts["unit"] = unit_of(facts["folds"], facts["speakers"])
     blocks = {system: _blocks(predictions[system], utterances, facts["unit"], classes) for system in systems}
 
@@ -89,12 +90,15 @@ def build_table(
             scores |= {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
             if row.get("claim", True):
                 scores["p"] = found.p
-                errors.append(found.error)
+                errors.append((found.error, len(own)))
         scored.append(scores)
     table = pd.DataFrame(scored, columns=COLUMNS)
     numbers = ["difference", "difference_low", "difference_high", "p"]
     table = table.astype(dict.fromkeys(numbers, float))
-    smallest = resolvable(np.sqrt(np.mean(np.square(errors))), len(own), len(errors)) if errors else np.nan
+    smallest = np.nan
+    if errors:
+        scatter, counts = np.transpose(errors)
+        smallest = resolvable(np.sqrt(np.mean(scatter**2)), int(counts.min()), len(errors))
     table["resolvable"] = np.where(table["p"].notna(), smallest, np.nan)
     return table.assign(p_holm=holm(table["p"])).round(4)
 

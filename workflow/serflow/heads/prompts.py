@@ -8,13 +8,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from serflow.errors import UserError
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # RoBERTa's, by their numbers
-# Ours. At the usual .02 a first token of random weights is the same, to three digits, whatever follows it, and
-# dropout would hide what is left.
+# Ours. At the usual .02 a first token of random weights is the same, to three digits, whatever follows it.
 SMALL = {
     "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
     "max_position_embeddings": 66, "initializer_range": 0.125,
-    "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
 }  # fmt: skip
+WITHOUT_DROPOUT = {
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}  # which would hide what tells words
 
 
 def written_prompts(prompts: dict | None, classes: list[str]) -> dict[str, list[str]]:
@@ -33,12 +35,14 @@ def text_tower(text: str | None, prompts: dict[str, list[str]]) -> tuple[Roberta
     """A RoBERTa, its tokenizer, and {config, tokens: {class: the numbers of each prompt}}, which is all that its
     classes need later.
 
-    `text`: folder or hub id, of which safetensors alone are read; None makes a small one of random weights, with a
-    tokenizer of the prompts' words. UserError, naming it, for what cannot be loaded.
+    It is trained without dropout. `text`: folder or hub id, of which safetensors alone are read; None makes a small
+    one of random weights, with a tokenizer of the prompts' words. UserError, naming it, for what cannot be loaded.
     """
     if text is None:
         tokenizer = small_tokenizer([one for own in prompts.values() for one in own])
-        model = RobertaModel(RobertaConfig(**SMALL, vocab_size=len(tokenizer)), add_pooling_layer=False)
+        model = RobertaModel(
+            RobertaConfig(**SMALL, **WITHOUT_DROPOUT, vocab_size=len(tokenizer)), add_pooling_layer=False
+        )
     else:
         tokenizer, model = _loaded(text)
     tokens = {name: [tokenizer(one)["input_ids"] for one in own] for name, own in prompts.items()}
@@ -67,7 +71,7 @@ def _loaded(text):
     try:
         tokenizer = AutoTokenizer.from_pretrained(text)
         model, report = RobertaModel.from_pretrained(
-            text, use_safetensors=True, add_pooling_layer=False, output_loading_info=True
+            text, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **WITHOUT_DROPOUT
         )
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]

@@ -95,6 +95,8 @@ class WaveEncoder:
     def __init__(self, config: PreTrainedConfig) -> None:
         super().__init__(config)
         self.feature_extractor = self.front_end(config)
+        if not hasattr(self, "masked_spec_embed"):  # of a checkpoint that is not to be masked in fine-tuning
+            self.masked_spec_embed = nn.Parameter(torch.empty(config.hidden_size).uniform_())
         self.post_init()
 
     def tokens(self, lengths: torch.Tensor) -> torch.Tensor:
