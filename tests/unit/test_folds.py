@@ -211,7 +211,10 @@ def test_a_speaker_of_two_sessions_is_told():
 def test_a_class_that_no_training_speaker_has_may_be_unheard():
     utterances = corpus(speakers(4))
     utterances.loc[(utterances.emotion == "anger") & (utterances.speaker != "a"), "emotion"] = "neutral"
+    utterances.loc[0, "emotion"] = "anger"
     assert len(split(utterances, "leave-one-speaker-out", utterances.speaker.nunique(), unheard=["anger"]))
+    with pytest.raises(UserError, match="no class 'angre': did you mean 'anger'"):
+        split(utterances, unheard=["angre"])
 
 
 def test_a_class_no_training_speaker_has_is_told():

@@ -227,9 +227,10 @@ def test_genders_of_a_class_are_drawn_equally_often(store):
 
 
 def test_a_corpus_without_genders_is_told():
-    unknown = pd.DataFrame({"gender": ["unknown"] * 3})
-    with pytest.raises(UserError, match="tells no speaker's gender.*leave the head's option gender out"):
-        COLUMNS["gender"](unknown, None)
+    for known in ("unknown", "female"):
+        genders = pd.DataFrame({"gender": ["unknown", "unknown", known]})
+        with pytest.raises(UserError, match="does not tell women from men.*leave the head's option gender out"):
+            COLUMNS["gender"](genders, None)
 
 
 def test_a_saved_model_needs_no_tokenizer_and_brings_its_own(store, tmp_path):
@@ -273,8 +274,8 @@ def test_local_wavlm_and_roberta_folders_are_fine_tuned_offline(tmp_path):
     ("options", "told"),
     [
         ({"prompts": {"joy": ["x"]}}, "prompts names 'joy', which is no class: there are anger, happiness"),
-        ({"prompts": {"anger": "angry"}}, "prompts.anger is 'angry': give a list of texts"),
-        ({"prompts": {"anger": [" "]}}, "prompts.anger is"),
+        ({"prompts": {"anger": ["emotion is sadness"]}}, "prompts.sadness and prompts.anger are the same"),
+        ({"alpha": 8.0}, "alpha from 0 to 1"),
         ({"prompts": {"anger": ["very " * 90]}}, "prompts.anger: one is longer than the 64 tokens"),
         ({"text": "./nowhere"}, "The text encoder './nowhere' cannot be loaded"),
     ],
@@ -307,7 +308,7 @@ def test_zero_shot_trains_without_classes_and_tests_on_them_alone():
     parts = without_classes({"train": frame, "validation": frame, "test": frame}, CLASSES, ["anger", "sadness"])
     assert set(parts["watched"].emotion) == {"happiness", "neutral"}  # which choose the step, and
     assert set(parts["validation"].emotion) == {"anger", "sadness"}  # which are scored
-    with pytest.raises(UserError, match="no test speaker of this fold has anger or sadness"):
+    with pytest.raises(UserError, match="no test speaker of this fold has anger or sadness: name other"):
         without_classes({"train": frame, "validation": frame, "test": frame[1:3]}, CLASSES, ["anger", "sadness"])
     with pytest.raises(UserError, match="no class 'angre': did you mean 'anger'"):
         without_classes({"train": frame}, CLASSES, ["angre", "sadness"])
@@ -388,6 +389,8 @@ ENCODER = {"e": {"model": "mel-hubert", "options": {"size": "tiny"}}}
             "it and o choose from other classes",
         ),
         ({"systems": {"s": SYSTEM | {"zero_shot": ["a"]}}}, "zero_shot"),
+        ({"systems": {"s": SYSTEM | {"options": {"prompts": {"a": "angry"}}}}}, "prompts.a is 'angry': give a list"),
+        ({"systems": {"s": {"title": "S", "method": "svm", "zero_shot": ["a", "b"]}}}, "method svm takes none"),
         (
             {"systems": {"s": SYSTEM}, "tables": {"t": {"title": "T", "rows": {"s": "chanse"}}}},
             "did you mean 'chance'",

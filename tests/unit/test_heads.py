@@ -214,7 +214,7 @@ def test_every_encoder_and_head_go_together(name):
     kind = described(name)
     shapes = [(8000,), (6000,)] if kind.reads == "audio" else [(60, WIDTHS[kind.reads]), (40, WIDTHS[kind.reads])]
     batch = padded([torch.randn(shape) for shape in shapes])
-    size = {"size": min(kind.sizes, key=["tiny", "small", "base"].index)} if kind.sizes else {}
+    size = {"size": min(kind.sizes, key=["tiny", "small", "medium", "base"].index)} if kind.sizes else {}
     for head in heads.heads():
         model = EmotionClassifier.around(build(name, size, 0), CLASSES, {"head": head}, 0)
         loss = model(**batch, emotions=torch.tensor([0, 1])).loss
@@ -236,7 +236,7 @@ def test_probes_tell_what_a_vector_holds():
     assert found["emotion"]["emotion"] > 0.9 > 0.65 > found["emotion"]["speaker"]
     (note,) = probe_notes({"ours": frame, "none": frame[["fold"]]}, {"ours": "Ours", "none": "None"})
     assert note.startswith(
-        "Linear probes of Ours, UA % for unheard speakers, of whom a fold tests 2: speaker: speaker "
+        "Linear probes of Ours, UA % for unheard speakers, of whom a fold tests 2 (guessing the speaker has 50): "
     )
     places, rows = projected(frame, "emotion")
     assert places.shape == (120, 2) and set(rows["fold"]) == {0}

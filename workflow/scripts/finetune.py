@@ -30,7 +30,9 @@ with job(snakemake) as made:
     if settings["zero_shot"]:
         parts = without_classes(parts, classes, settings["zero_shot"])
     train, watched = parts["train"], parts.get("watched", parts["validation"])  # none where all are trained on
-    model = EmotionClassifier.around(encoder_at(start, seed), classes, settings, seed)
+    # A text encoder of random weights that all folds share would be one draw of which words lie near each other.
+    own = seed if not settings["zero_shot"] else 1000 * (fold + 1) + seed
+    model = EmotionClassifier.around(encoder_at(start, seed), classes, settings, own)
     store = FrameStore(snakemake.input.inputs)
     shared = shared_moments(settings["normalisation"], store, utterances, train.utterance)
     inputs = Inputs(store, model_of(start).stack, shared)

@@ -272,12 +272,12 @@ def paired(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
 
 
 def gender(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
-    """0 female, 1 male, -1 unknown, `[B]`. UserError where it is unknown of all."""
+    """0 female, 1 male, -1 unknown, `[B]`. UserError where there are not both."""
     numbers = rows["gender"].map({"female": 0, "male": 1}).fillna(-1).to_numpy(int)
-    if (numbers < 0).all():
+    if len(set(numbers[numbers >= 0])) < 2:
         raise UserError(
-            "The corpus tells no speaker's gender, which this system's head compares: give labels.csv a column "
-            "gender (female, male), or leave the head's option gender out."
+            "The corpus does not tell women from men among the speakers to fit on, which this system's head "
+            "compares: give labels.csv a column gender (female, male), or leave the head's option gender out."
         )
     return lambda rng, batch: torch.from_numpy(numbers[batch])
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from serflow import heads
 from serflow.classical import CHANCE, CLASSICAL
 from serflow.errors import UserError
-from serflow.lineage import LOUDNESS, hears_audio, is_learned, needs, origin
+from serflow.lineage import LOUDNESS, hears_audio, hears_labels, is_learned, needs, origin
 from serflow.models import check_options, model_of, models
 from serflow.registry import chosen, hint
 
@@ -150,8 +150,9 @@ def _check_names(config):
             if entry[section] is not None:
                 _named(entry[section], config[section], f"pretraining.{name}.{section}")
     for name, entry in systems.items():
-        if name not in learned and "encoder" in entry:
-            raise UserError(f"config: systems.{name}.encoder: method {entry['method']} takes no encoder; remove it.")
+        for key in ("encoder", "zero_shot"):
+            if name not in learned and entry.get(key) is not None:
+                raise UserError(f"config: systems.{name}.{key}: method {entry['method']} takes none; remove it.")
     for name, entry in learned.items():
         if "encoder" not in entry:
             raise UserError(f"config: systems.{name} lacks the key 'encoder': name one of encoders or pretraining.")
@@ -227,6 +228,12 @@ def _check_models(config):
             with _telling(f"config: systems.{name}"):
                 heads.check_options(system["head"], system["options"])
                 _find_text(system["options"])
+                if system["zero_shot"] and hears_labels(config, system["encoder"]):
+                    raise UserError(
+                        f"zero_shot: its encoder {system['encoder']} goes back to emotion labels, of classes that it is "
+                        "not to hear too: name one that does not."
+                    )
+                _check_prompts(system["options"].get("prompts") or {})
                 if system["zero_shot"] and "prompts" not in heads.described(system["head"]).options:
                     raise UserError(
                         f"zero_shot: head {system['head']} reads no prompts: remove it, or change the head."
@@ -237,6 +244,13 @@ def _check_models(config):
             network = chosen(entry["method"], known, "There is no method")
             if network:
                 check_options(network, entry["options"])
+
+
+def _check_prompts(prompts):
+    """Every class has a list of texts."""
+    for name, own in prompts.items():
+        if not isinstance(own, list) or not own or not all(isinstance(text, str) and text.strip() for text in own):
+            raise UserError(f"options.prompts.{name} is {own!r}: give a list of texts, one at least.")
 
 
 def _find_text(options):
@@ -340,6 +354,7 @@ def _add_transductive(config):
         else:
             table["rows"] = {variants.get(name, name): variants.get(other, other) for name, other in rows.items()}
             table["claims"] = table["claims"] and [variants.get(name, name) for name in table["claims"]]
+            table["published"] = {variants.get(name, name): told for name, told in table["published"].items()}
 
 
 def check_root(config: dict) -> None:

@@ -45,6 +45,8 @@ def split(
     rows = utterances.sort_values("utterance", ignore_index=True)
     rows = rows.assign(recording=pd.factorize(rows.sha256)[0])
     rows = rows.assign(voice=_voices(rows))
+    for name in unheard:
+        registry.chosen(name, dict.fromkeys(sorted(set(rows.emotion))), "folds.unheard: the corpus has no class")
     voices = _in_turn(rows, seed)
     if protocol == "list":
         plans = [(part, voices) for part in _listed(rows, Path(file), count)]
@@ -106,14 +108,18 @@ def without_classes(
     """`parts` for a system that is trained without the classes `unheard` and scored on them alone (zero-shot);
     `watched` are the other classes of validation, for a step must not be chosen by what is never heard.
 
-    UserError for one that is no class, where training keeps fewer than two, and where no test speaker has any.
+    UserError for one that is no class, where training keeps fewer than two, and where no speaker to score has any.
     """
     for name in unheard:
         registry.chosen(name, dict.fromkeys(classes), "zero_shot: the corpus has no class")
     if len(set(parts["train"].emotion) - set(unheard)) < 2:
         raise UserError("zero_shot leaves training fewer than two classes: name fewer of them.")
-    if not parts["test"].emotion.isin(unheard).any():
-        raise UserError(f"zero_shot: no test speaker of this fold has {' or '.join(unheard)}: lower folds.count.")
+    for part in ("validation", "test"):
+        if len(parts[part]) and not parts[part].emotion.isin(unheard).any():
+            raise UserError(
+                f"zero_shot: no {part} speaker of this fold has {' or '.join(unheard)}: name other classes, or folds "
+                "with more speakers."
+            )
     known = {"train": parts["train"], "watched": parts["validation"]}
     heard = {part: rows[~rows.emotion.isin(unheard)] for part, rows in known.items()}
     scored = {part: parts[part][parts[part].emotion.isin(unheard)] for part in ("validation", "test")}

@@ -29,7 +29,7 @@ def probes(predictions: pd.DataFrame) -> dict[str, dict[str, float]]:
 
     Within the utterances that one network was tested on, whose speakers it never heard; averaged over fold and seed.
     Speakers are told apart by ten parts of the utterances, emotions in one speaker by the others of the fold, so a
-    fold of one speaker, or with a speaker of one utterance, tells neither (NaN).
+    fold of one speaker, or with a speaker of one utterance or one emotion, tells neither (NaN).
     """
     return {name: _probed(predictions, PREFIX + name) for name in vector_names(predictions)}
 
@@ -39,7 +39,8 @@ def _probed(predictions, column):
     for _, own in predictions.groupby(["fold", "seed"]):
         vectors, speakers = np.stack(own[column].to_numpy()), own["speaker"].to_numpy()
         fewest = own["speaker"].value_counts().min()
-        if len(set(speakers)) > 1 and fewest > 1:
+        every = own.groupby("speaker")["label"].nunique()
+        if len(set(speakers)) > 1 and fewest > 1 and every.min() > 1:
             parts = StratifiedKFold(min(10, fewest), shuffle=True, random_state=0)
             tasks = {
                 "speaker": (speakers, parts, None),

@@ -44,8 +44,12 @@ def _head(config, name):
     system = config["systems"][name]
     layers = {"last": "the last layer", "weighted": "a learned sum of layers"}
     layer = layers.get(system["layers"], f"layer {system['layers']}")
-    options = {key: option.default for key, option in heads.described(system["head"]).options.items()}
-    return f"{_called(system['head'], options | system['options'])} of {layer}"
+    known = heads.described(system["head"]).options
+    options = {key: option.default for key, option in known.items()} | system["options"]
+    if "text" in known:
+        options |= {"alpha": options["gender"] and options["alpha"]}
+        options["text"] = options["text"] or "encoder of random weights"
+    return f"{_called(system['head'], options)} of {layer}"
 
 
 def _called(name, options):

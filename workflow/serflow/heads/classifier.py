@@ -72,7 +72,7 @@ class EmotionClassifier(PreTrainedModel):
         return model
 
     def save_pretrained(self, folder: str | Path, **more: object) -> None:
-        """As transformers does, with the tokenizer of a head that has read prompts beside, for further ones."""
+        """As transformers does, with the tokenizer of a head that has read prompts beside."""
         super().save_pretrained(folder, **more)
         if getattr(self.head, "tokenizer", None) is not None:
             self.head.tokenizer.save_pretrained(folder)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 from transformers import RobertaConfig, RobertaModel
 
+from serflow.errors import UserError
 from serflow.heads import HeadOutput
 from serflow.heads.pooling import POOLINGS, Pooling
 from serflow.heads.prompts import text_tower, written_prompts
@@ -56,6 +57,8 @@ class GEmoCLAP(nn.Module):
         the paper, or, `normalised`, M divided by the sum of its row (ours); `tower`: what a saved head knows of its
         text encoder."""
         super().__init__()
+        if not 0 <= alpha <= 1 or dimension < 1:
+            raise UserError(f"gemo-clap needs alpha from 0 to 1 and dimension of 1 on, not {alpha} and {dimension}.")
         if tower is None:
             self.text, self.tokenizer, tower = text_tower(text, written_prompts(prompts, classes))
         else:
@@ -81,12 +84,14 @@ class GEmoCLAP(nn.Module):
 
     def scales(self) -> torch.Tensor:
         """tau_a and tau_t, between 1 and 100."""
-        return self.log_scales.clamp(0, math.log(100)).exp()
+        with torch.no_grad():
+            self.log_scales.clamp_(0, math.log(100))  # itself, lest one that went beyond has no gradient back
+        return self.log_scales.exp()
 
     def class_vectors(self) -> torch.Tensor:
         """Unit vectors of the classes, `[classes, dimension]`: the mean over a class' prompts of what is read at
         their first token."""
-        if self.known is not None:
+        if self.known is not None and torch.is_inference_mode_enabled():
             return self.known
         prompts = [prompt for own in self.tokens for prompt in own]
         longest = max(map(len, prompts))
@@ -95,10 +100,10 @@ class GEmoCLAP(nn.Module):
         tokens = tokens.to(self.log_scales.device)
         states = self.text(tokens, attention_mask=tokens != filler).last_hidden_state[:, 0]
         if self.standard:
-            states = nn.functional.layer_norm(states.float().T, states.shape[:1], eps=1e-8).T
+            states = standardised(states.float())
         vectors = normalize(self.from_text(states).float(), dim=1).split([len(own) for own in self.tokens])
         found = normalize(torch.stack([own.mean(0) for own in vectors]), dim=1)
-        self.known = None if self.training else found
+        self.known = found if torch.is_inference_mode_enabled() else None
         return found
 
     def forward(
@@ -112,9 +117,10 @@ class GEmoCLAP(nn.Module):
         pooled, weights = self.pooling(frames, valid)
         audio = normalize(self.from_audio(self.standardise(pooled.float())).float(), dim=1)
         words, scales = self.class_vectors(), self.scales()
-        logits, terms = scales[0] * audio @ words.T, {}
+        with torch.autocast(audio.device.type, enabled=False):  # bfloat16 would blur them by a tenth of a logit
+            logits, terms = scales[0] * (audio @ words.T), {}
         if emotions is not None and self.training:
-            terms = self._terms(scales[0] * audio @ words[emotions].T, scales[1] / scales[0], emotions, gender)
+            terms = self._terms(logits[:, emotions], scales[1] / scales[0], emotions, gender)
         elif emotions is not None:
             terms = {"emotion": cross_entropy(logits, emotions)}
         shown = None if self.pooling.score is None else weights
@@ -130,6 +136,13 @@ class GEmoCLAP(nn.Module):
             return {"soft": contrast(alpha * same_emotion + (1 - alpha) * same_gender, both, target)}
         genders = contrast(same_gender, both, target)
         return {"emotion": alpha * contrast(same_emotion, both, target), "gender": (1 - alpha) * genders}
+
+
+def standardised(states: torch.Tensor) -> torch.Tensor:
+    """`[P, H]` of mean 0 over the prompts, and of deviation 1 over all of it: one scale for all dimensions, for with
+    two prompts a scale for each would leave nothing but signs."""
+    centred = states - states.mean(0)
+    return centred / (centred.square().mean() + 1e-12).sqrt()
 
 
 def alike(numbers: torch.Tensor) -> torch.Tensor:

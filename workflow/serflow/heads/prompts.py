@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
@@ -20,14 +21,11 @@ WITHOUT_DROPOUT = {
 
 
 def written_prompts(prompts: dict | None, classes: list[str]) -> dict[str, list[str]]:
-    """{class: its prompts}: as they are given, else "emotion is <class>". UserError for what is no class, or no list
-    of text."""
+    """{class: its prompts}: as they are given, else "emotion is <class>". UserError for what is no class."""
     given = prompts or {}
-    for name, own in given.items():
+    for name in given:
         if name not in classes:
             raise UserError(f"prompts names '{name}', which is no class: there are {', '.join(classes)}.")
-        if not isinstance(own, list) or not own or not all(isinstance(text, str) and text.strip() for text in own):
-            raise UserError(f"prompts.{name} is {own!r}: give a list of texts, one at least.")
     return {name: given.get(name, [f"emotion is {name}"]) for name in classes}
 
 
@@ -46,6 +44,16 @@ def text_tower(text: str | None, prompts: dict[str, list[str]]) -> tuple[Roberta
     else:
         tokenizer, model = _loaded(text)
     tokens = {name: [tokenizer(one)["input_ids"] for one in own] for name, own in prompts.items()}
+    seen = {}
+    for name, own in tokens.items():
+        other = seen.setdefault(str(sorted(own)), name)
+        if other != name:
+            raise UserError(
+                f"prompts.{name} and prompts.{other} are the same to the text encoder: give words that its tokenizer "
+                "knows, and a folder that has its tokenizer."
+            )
+        if max(max(one) for one in own) >= model.config.vocab_size:
+            raise UserError(f"The text encoder '{text}' is smaller than its tokenizer: give a folder of one model.")
     room = model.config.max_position_embeddings - model.config.pad_token_id - 1
     for name, own in tokens.items():
         if max(map(len, own)) > room:
@@ -71,7 +79,12 @@ def _loaded(text):
     try:
         tokenizer = AutoTokenizer.from_pretrained(text)
         model, report = RobertaModel.from_pretrained(
-            text, use_safetensors=True, add_pooling_layer=False, output_loading_info=True, **WITHOUT_DROPOUT
+            text,
+            use_safetensors=True,
+            dtype=torch.float32,
+            add_pooling_layer=False,
+            output_loading_info=True,
+            **WITHOUT_DROPOUT,
         )
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]

@@ -111,6 +111,8 @@ def load_encoder(start: str) -> PreTrainedModel:
 
     Only safetensors are read. UserError, naming `start`, for anything else.
     """
+    import torch
+
     folder = Path(start)
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
@@ -119,7 +121,9 @@ def load_encoder(start: str) -> PreTrainedModel:
         model, inner = encoder_class(_encoder_type(told)), {}
         if told["model_type"] == CLASSIFIER:
             inner = {"config": model.config_class.from_dict(told["encoder"]), "key_mapping": {r"^encoder\.": ""}}
-        encoder, report = model.from_pretrained(start, use_safetensors=True, output_loading_info=True, **inner)
+        encoder, report = model.from_pretrained(
+            start, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **inner
+        )
     except UserError:
         raise
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
@@ -144,7 +148,13 @@ def load_encoder(start: str) -> PreTrainedModel:
 
 def encoder_at(start: dict, seed: int) -> PreTrainedModel:
     """The encoder of a starting point `{model, from, options}`: loaded where it is from somewhere, else new."""
-    return load_encoder(start["from"]) if start["from"] else build(start["model"], start["options"], seed)
+    if not start["from"]:
+        return build(start["model"], start["options"], seed)
+    encoder = load_encoder(start["from"])
+    found = _of_type(encoder.config.model_type).name
+    if start.get("model") not in (None, found):
+        raise UserError(f"'{start['from']}' is a {found}, not a {start['model']}: name its model so.")
+    return encoder
 
 
 def encoder_class(model_type: str) -> type[PreTrainedModel]:
