@@ -230,8 +230,8 @@ def _check_models(config):
                 _find_text(system["options"])
                 if system["zero_shot"] and hears_labels(config, system["encoder"]):
                     raise UserError(
-                        f"zero_shot: its encoder {system['encoder']} goes back to emotion labels, of held-out classes "
-                        "too: name one that does not."
+                        f"zero_shot: its encoder {system['encoder']} goes back to emotion labels, of held-out "
+                        "classes too: name one that does not."
                     )
                 _check_prompts(system["options"].get("prompts") or {})
                 if system["zero_shot"] and "prompts" not in heads.described(system["head"]).options:
