@@ -1,5 +1,6 @@
 """Whatever a user gets wrong: one sentence that names it and says what to do, an exit code, nothing half-written."""
 
+import re
 import shutil
 import subprocess
 
@@ -7,10 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from safetensors.torch import save_file
-from tests.conftest import PROJECT, TINY
+from snakemake.utils import update_config
+from tests.conftest import PAPERS, PROJECT, TINY
 
 from serflow.artifacts import write_json
+from serflow.config import check_intensity, complete
+from serflow.errors import UserError
 from serflow.models import build
 
 
@@ -121,8 +126,21 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ),
     ],
 )
-def test_wrong_configuration(checkout, config, sentence):
-    assert sentence in refused(checkout, "--dry-run", **config)
+def test_wrong_configuration(monkeypatch, config, sentence):
+    """As the Snakefile does it, without its start: that it says so, the next test shows."""
+    merged = {}
+    for file in (PROJECT / "config" / "config.yaml", *PAPERS, TINY):
+        update_config(merged, yaml.safe_load(file.read_text()))
+    update_config(merged, config)
+    monkeypatch.chdir(PROJECT)
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        check_intensity(complete(merged))
+
+
+def test_snakemake_says_what_is_wrong_with_a_configuration(checkout):
+    assert "did you mean 'count'?" in refused(checkout, "--dry-run", folds={"cuont": 3})
+    corpus = {"strengthnet": {"corpus": "demo"}}
+    assert "network would have heard" in refused(checkout, "--dry-run", intensity=corpus)
 
 
 def test_a_checkpoint_that_is_none(checkout, tmp_path):
