@@ -6,7 +6,7 @@ def features_read(classical, networks, units, intensities):
     frames = [config["units"][name]["frames"] for name in units]
     read = [features_of(name) for name in [*networks, *frames] if name != "mfcc"]
     read += [f"{RESULTS}/features/mfcc.arrow"] * ("mfcc" in frames)
-    methods = [configuration.CLASSICAL[config["systems"][name]["method"]] for name in classical]
+    methods = [CLASSICAL[config["systems"][name]["method"]] for name in classical]
     summaries = [method.reads for method in methods if method.reads] + ["functionals"] * needs_strengths(intensities)
     for name in summaries:
         read += [f"{RESULTS}/features/{name}.parquet", store_of(UTTERANCE_FEATURES[name])]

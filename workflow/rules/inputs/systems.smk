@@ -2,7 +2,7 @@
 
 
 CLASSICAL_SYSTEMS = [
-    name for name, system in config["systems"].items() if system["method"] in configuration.CLASSICAL
+    name for name, system in config["systems"].items() if system["method"] in CLASSICAL
 ]
 TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_SYSTEMS]
 
@@ -33,7 +33,7 @@ def system_code(wildcards):
 
 def classical_features(wildcards):
     """What the method reads beside the labels, if anything."""
-    reads = configuration.CLASSICAL[config["systems"][wildcards.system]["method"]].reads
+    reads = CLASSICAL[config["systems"][wildcards.system]["method"]].reads
     return f"{RESULTS}/features/{reads}.parquet" if reads else []
 
 

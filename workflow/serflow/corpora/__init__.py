@@ -63,8 +63,7 @@ def read_corpus(
     utterances = rows[~bad].reset_index(drop=True)
     quarantined = rows.loc[bad, ["path", "reason"]].set_axis(["file", "reason"], axis=1).reset_index(drop=True)
     _refuse_ruined(name, quarantined, len(rows), max_quarantined)
-    if not hasattr(adapter(name), "UNLABELLED"):
-        _refuse_unlearnable(name, utterances, classes)
+    _refuse_unlearnable(name, utterances, classes)
     _tell_converted(name, utterances)
     utterances = utterances.rename(columns={"digest": "samples"})
     return utterances[COLUMNS].astype({"start": float, "end": float, "sample_rate": int}), quarantined
@@ -79,8 +78,7 @@ def labelled(
     """
     rows, classes = part(name, root, classes, options, called=name)
     classes = list(classes or rows["emotion"].dropna().unique())
-    if not hasattr(adapter(name), "UNLABELLED"):
-        _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
+    _refuse_unlearnable(name, rows[rows["emotion"].notna()], classes)
     return rows, classes
 
 
@@ -208,6 +206,8 @@ def _refuse_ruined(name, quarantined, total, max_quarantined):
 
 
 def _refuse_unlearnable(name, utterances, classes):
+    if hasattr(adapter(name), "UNLABELLED"):
+        return
     counts = utterances["emotion"].value_counts().reindex(classes, fill_value=0)
     if len(counts) < 2:
         raise UserError(f"Corpus {name}: its only class is {counts.index[0]!r}; two or more are needed.")

@@ -14,10 +14,8 @@ SMALL = {
     "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
     "max_position_embeddings": 66, "initializer_range": 0.125,
 }  # fmt: skip
-WITHOUT_DROPOUT = {
-    "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
-}  # which would hide what tells words
+# Dropout would hide what little tells one prompt from another.
+WITHOUT_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def written_prompts(prompts: dict | None, classes: list[str]) -> dict[str, list[str]]:

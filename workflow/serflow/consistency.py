@@ -1,0 +1,212 @@
+"""Whether the entries of a configuration fit together: what they name is there, and may be used so."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from serflow import heads
+from serflow.classical import CHANCE, CLASSICAL
+from serflow.errors import UserError
+from serflow.lineage import LOUDNESS, hears_labels, needs, origin
+from serflow.models import check_options, model_of, models
+from serflow.registry import chosen, hint
+
+NAMED = ("encoders", "intensity", "units", "pretraining", "systems", "tables")
+
+
+def check(config: dict) -> None:
+    """UserError that names the first entry, of a `config` with its defaults, that does not fit. Finds checkpoints."""
+    _check_names(config)
+    _find_encoders(config)
+    _check_models(config)
+    _check_objectives(config)
+    _check_folds(config)
+
+
+def _check_names(config):
+    encoders, pretraining, systems = config["encoders"], config["pretraining"], config["systems"]
+    for taken in sorted((set(encoders) & set(pretraining)) | (set(systems) & (set(encoders) | set(pretraining)))):
+        raise UserError(f"config: '{taken}' is given twice among encoders, pretraining and systems: rename one.")
+    for section in NAMED:
+        for name in config[section]:
+            if not str(name).replace("-", "").replace("_", "").isalnum():
+                raise UserError(f"config: {section}.{name} cannot name a folder: use letters, digits, - and _.")
+    learned = {name: system for name, system in systems.items() if system["method"] not in CLASSICAL}
+    for name, entry in config["units"].items():
+        _named(entry["frames"], {"mfcc": 0} | encoders | pretraining | learned, f"units.{name}.frames")
+    for name, entry in pretraining.items():
+        _named(entry["start"], encoders | pretraining, f"pretraining.{name}.start")
+        for section in ("units", "intensity"):
+            if entry[section] is not None:
+                _named(entry[section], config[section], f"pretraining.{name}.{section}")
+    for name, entry in systems.items():
+        for key in ("encoder", "zero_shot"):
+            if name not in learned and entry.get(key) is not None:
+                raise UserError(f"config: systems.{name}.{key}: method {entry['method']} takes none; remove it.")
+    for name, entry in learned.items():
+        if "encoder" not in entry:
+            raise UserError(f"config: systems.{name} lacks the key 'encoder': name one of encoders or pretraining.")
+        _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
+    if CHANCE in systems:
+        raise UserError(f"config: systems.{CHANCE}: rows of tables call guessing so: give it another name.")
+    for name in config["tables"]:
+        if name in ("intensity", "units") or name.endswith("-scores"):
+            raise UserError(f"config: tables.{name} is another table of the run: give yours another name.")
+    if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
+        raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")
+    for name, table in config["tables"].items():
+        if not table["rows"]:
+            raise UserError(f"config: tables.{name}.rows is empty: name its systems, or remove the table.")
+        for system, baseline in table["rows"].items():
+            _named(system, systems, f"tables.{name}.rows")
+            if baseline is not None:
+                _named(baseline, [*table["rows"], CHANCE], f"tables.{name}.rows.{system}")
+                alike = baseline == CHANCE or systems[baseline]["zero_shot"] == systems[system]["zero_shot"]
+                if not alike:
+                    raise UserError(
+                        f"config: tables.{name}.rows.{system}: it and {baseline} choose from other classes, by "
+                        "zero_shot: compare it with chance, or with a row that has the same."
+                    )
+        compared = [system for system, baseline in table["rows"].items() if baseline is not None]
+        for system in table["published"]:
+            _named(system, table["rows"], f"tables.{name}.published")
+        for system in table["claims"] or ():
+            _named(system, table["rows"], f"tables.{name}.claims")
+            if system not in compared:
+                raise UserError(
+                    f"config: tables.{name}.claims names '{system}', which its rows compare with nothing: give it a "
+                    "baseline there, or take it out of claims."
+                )
+    _check_cycles(config)
+
+
+def _find_encoders(config):
+    """An encoder that another corpus' run pretrained is the checkpoint that it left."""
+    for name, entry in config["encoders"].items():
+        where, corpus = f"config: encoders.{name}", entry["corpus"]
+        if (corpus is None) != (entry["pretraining"] is None):
+            raise UserError(f"{where}: corpus and pretraining go together: give both, or neither.")
+        if corpus is None:
+            continue
+        if entry["from"] is not None:
+            raise UserError(f"{where}.from: the encoder of corpus {corpus} is meant: remove one of both.")
+        if corpus == config["corpus"]["name"]:
+            raise UserError(
+                f"{where}.corpus is {corpus}, this corpus itself, whose test speakers that encoder would have heard: "
+                "start from an entry of pretraining."
+            )
+        entry["from"] = f"results/{corpus}/fold-0/seed-0/ssl/{entry['pretraining']}"
+        if not Path(entry["from"], "model.safetensors").is_file():
+            raise UserError(
+                f"{where}.corpus is {corpus}, but there is no {entry['from']}/model.safetensors: run snakemake with "
+                f"that corpus' configuration first."
+            )
+
+
+def _check_models(config):
+    """Encoders, heads and networks of intensity are there and take the options that they are given."""
+    for name, entry in config["encoders"].items():
+        where, entry["options"] = f"config: encoders.{name}", entry["options"] or {}
+        if entry["model"] is None and entry["from"] is None:
+            raise UserError(f"{where} lacks the key 'model', for a new encoder, or 'from', for a checkpoint: add it.")
+        if entry["from"] is not None and entry["options"]:
+            raise UserError(f"{where}.options: a checkpoint has its own; remove them.")
+        with _telling(where):
+            check_options(model_of(entry), entry["options"])
+    for name, system in config["systems"].items():
+        if system["method"] not in CLASSICAL:
+            with _telling(f"config: systems.{name}"):
+                heads.check_options(system["head"], system["options"])
+                _find_text(system["options"])
+                if system["zero_shot"] and hears_labels(config, system["encoder"]):
+                    raise UserError(
+                        f"zero_shot: its encoder {system['encoder']} goes back to emotion labels, of held-out "
+                        "classes too: name one that does not."
+                    )
+                _check_prompts(system["options"].get("prompts") or {})
+                if system["zero_shot"] and "prompts" not in heads.described(system["head"]).options:
+                    raise UserError(
+                        f"zero_shot: head {system['head']} reads no prompts: remove it, or change the head."
+                    )
+    for name, entry in config["intensity"].items():
+        known = dict.fromkeys(LOUDNESS) | models("network")
+        with _telling(f"config: intensity.{name}"):
+            network = chosen(entry["method"], known, "There is no method")
+            if network:
+                check_options(network, entry["options"])
+
+
+def _check_prompts(prompts):
+    """Every class has a list of texts."""
+    for name, own in prompts.items():
+        if not isinstance(own, list) or not own or not all(isinstance(text, str) and text.strip() for text in own):
+            raise UserError(f"options.prompts.{name} is {own!r}: give a list of texts, one at least.")
+
+
+def _find_text(options):
+    """A head's text encoder in a folder of this machine is there."""
+    text = options.get("text")
+    if text is not None and text.startswith(("/", "./", "../", "~")):
+        options["text"] = os.path.expanduser(text)
+        if not Path(options["text"], "config.json").is_file():
+            raise UserError(
+                f"options.text: {text} has no config.json: give a RoBERTa's folder made by save_pretrained."
+            )
+
+
+@contextlib.contextmanager
+def _telling(where):
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _check_objectives(config):
+    """A pretraining has what its model needs, and nothing that it would not use."""
+    for name, entry in config["pretraining"].items():
+        where, model = f"config: pretraining.{name}", model_of(origin(config, name))
+        if model.objective is None:
+            raise UserError(f"{where}: model {model.name} is not pretrained: remove it.")
+        given = {key for key in ("units", "intensity", "score_branch", "weighted") if entry[key]}
+        given |= {"masking"} if entry["masking"] != "random" else set()
+        for key in sorted(given - set(model.takes)):
+            raise UserError(f"{where}.{key} is not for model {model.name}: remove it.")
+        for key in (key for key, needed in model.takes.items() if needed and key not in given):
+            raise UserError(f"{where} lacks the key '{key}': model {model.name} needs it.")
+        users = sorted({"masking", "score_branch", "weighted"} & set(model.takes))
+        for key in (key for key in users if key in given and "intensity" not in given):
+            raise UserError(f"{where}.{key} needs the key 'intensity' too: name an entry of intensity.")
+        if "intensity" in given and not given & set(users):
+            raise UserError(f"{where}.intensity changes nothing without {' or '.join(users)}: set one.")
+
+
+def _named(name, known, where):
+    if name not in known:
+        raise UserError(f"config: {where} names '{name}', which is not defined: {hint(name, known)}")
+
+
+def _check_cycles(config):
+    def visit(name, path):
+        if name in path:
+            raise UserError(f"config: {' -> '.join([*path[path.index(name) :], name])} goes in a circle: break it.")
+        for parent in needs(config, name):
+            visit(parent, [*path, name])
+
+    for name in [*config["pretraining"], *config["systems"]]:
+        visit(name, [])
+
+
+def _check_folds(config):
+    folds, protocol = config["folds"], config["folds"]["protocol"]
+    for key, owner in (("file", "list"), ("test", "cross-corpus")):
+        if folds[key] is not None and protocol != owner:
+            raise UserError(f"config: folds.{key} belongs to folds.protocol {owner}, not to {protocol}: remove it.")
+    for name, table in config["tables"].items():
+        if table["as_published"] and config["protocol"]["selection"] == "last":
+            raise UserError(
+                f"config: tables.{name}.as_published scores validation speakers, and protocol.selection last trains "
+                "on them: set protocol.selection to validation, or remove it."
+            )
+    if protocol == "list" and folds["file"] is None:
+        raise UserError("config: folds.protocol list lacks the key 'file': name the file that lists the folds.")
