@@ -1,9 +1,7 @@
 # What the rules of systems.smk read and are told.
 
 
-CLASSICAL_SYSTEMS = [
-    name for name, system in config["systems"].items() if system["method"] in CLASSICAL
-]
+CLASSICAL_SYSTEMS = [name for name, system in config["systems"].items() if system["method"] in CLASSICAL]
 TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_SYSTEMS]
 
 
