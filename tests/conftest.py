@@ -19,6 +19,13 @@ TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
 PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transformer", "dsnet", "gemo-clap")]
 
 
+def pytest_collection_modifyitems(items):
+    """What shares the finished run goes to one worker, and first, so that it is made once and nobody waits for it."""
+    for item in items:
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("finished"))
+
+
 class Checkout:
     """`folder`: the copy. Its runs use the tiny configuration of all papers unless told otherwise."""
 
