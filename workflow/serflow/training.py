@@ -1,5 +1,6 @@
 """One way to train anything: transformers' Trainer, resumable at any moment, the same bits every time."""
 
+import contextlib
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.modeling_utils import PreTrainedModel
@@ -78,7 +81,7 @@ def train(
         disable_tqdm=True,
         label_names=[model.target],
     )
-    trainer = _TellingTerms(
+    trainer = _Trainer(
         model,
         arguments,
         train_dataset=batches,
@@ -192,12 +195,17 @@ def _history(log):
     return pd.DataFrame(rows, columns=["step", "quantity", "value"])
 
 
-class _TellingTerms(Trainer):
+class _Trainer(Trainer):
     """Reports what a loss is made of, the named `terms` of a model's output, beside the loss."""
 
     def __init__(self, *arguments, **named) -> None:
         super().__init__(*arguments, **named)
         self.terms = defaultdict(list)
+
+    def training_step(self, *arguments):
+        # Backward too: what a checkpoint forgot is computed again there, and has to be the same.
+        with contextlib.nullcontext() if torch.cuda.is_available() else _FloatAttention():
+            return super().training_step(*arguments)
 
     def compute_loss(self, model, inputs, return_outputs=False, **more):
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **more)
@@ -210,6 +218,21 @@ class _TellingTerms(Trainer):
             logs |= {f"train {name}": float(torch.stack(values).mean()) for name, values in self.terms.items()}
             self.terms.clear()
         super().log(logs, *more)
+
+
+class _FloatAttention(TorchFunctionMode):
+    """Attention in float32 under autocast to bfloat16, whose kernel for CPUs takes three times as long backward."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None) -> object:
+        kwargs = kwargs or {}
+        if function is not scaled_dot_product_attention:
+            return function(*args, **kwargs)
+        with torch.autocast("cpu", enabled=False):
+            return function(*map(_as_float32, args), **{name: _as_float32(kwargs[name]) for name in kwargs})
+
+
+def _as_float32(value):
+    return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 class _ProgressLines(TrainerCallback):
