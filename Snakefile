@@ -39,6 +39,8 @@ wildcard_constraints:
     seed=r"\d+",
     intensity=r"[\w-]+",
     units=r"[\w-]+",
+    frames=r"[\w-]+",
+    layer=r"\d+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
     table=r"(?!(intensity|units)\.)[\w-]+(?<!-scores)",

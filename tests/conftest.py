@@ -19,6 +19,7 @@ TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
 PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transformer", "dsnet", "gemo-clap")]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items):
     """What shares the finished run goes to one worker, and first, so that it is made once and nobody waits for it."""
     for item in items:

@@ -43,7 +43,7 @@ def refused(checkout, *arguments, target="all", **config):
     return printed
 
 
-EMBEDDING = "results/demo/fold-0/seed-0/embeddings/generic/frames.arrow"
+EMBEDDING = "results/demo/fold-0/seed-0/embeddings/hubert/layer-5/frames.arrow"
 FOLDS = "results/emodb/corpus/folds.parquet"
 EMODB = {"corpus": {"name": "emodb", "adapter": "emodb"}}
 

@@ -54,8 +54,8 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
     for fold in (0, 1):
         tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
         pool = results / f"fold-{fold}" / "seed-0"
-        stores = [*pool.glob("embeddings/*/*.arrow"), *pool.glob("units/*/*.arrow")]
-        assert len(stores) == 7  # three embeddings, four sets of labels
+        stores = [*pool.glob("embeddings/*/*/*.arrow"), *pool.glob("units/*/*.arrow")]
+        assert len(stores) == 8  # three embeddings, five sets of labels
         for store in stores:
             assert not tested & set(FrameStore(store).utterances)
         made = json.loads((pool / "ssl" / "first" / "made.json").read_text())
@@ -67,9 +67,21 @@ def test_the_units_are_described(finished):
     assert quality["k"] == 5 and quality["objective"] > 0
     assert all(0 <= quality[column]["pnmi"] <= quality[column]["purity"] <= 1 for column in ("emotion", "speaker"))
     table = pd.read_csv(finished[0].folder / "results/demo/tables/units.csv").set_index("units")
-    assert table.index.tolist() == ["mfcc", "generic", "again", "emotion"] and table.emotion_pnmi.between(0, 1).all()
+    assert table.index.tolist() == ["mfcc", "generic", "again", "emotion", "emotion-k8"]
+    assert table.emotion_pnmi.between(0, 1).all()
     assert table.loc["generic", ["frames", "layer", "k"]].tolist() == ["first", 1, 10]
-    assert "| generic | first" in (finished[0].folder / "results/demo/tables/units.md").read_text()
+    assert "| generic " in (finished[0].folder / "results/demo/tables/units.md").read_text()
+
+
+def test_a_list_of_k_is_a_sweep_with_a_table_and_a_figure(finished):
+    results = finished[0].folder / "results" / "demo"
+    table, flea = (pd.read_csv(results / "tables" / f"{name}.csv") for name in ("emotion-sweep", "flea"))
+    table = table.set_index("system")
+    assert set(table.index) == {f"hubert-frame-labels{end}" for end in ("", "-k8", "-attention", "-attention-k8")}
+    assert table.loc["hubert-frame-labels-k8", "baseline"] == "hubert-frame-labels"
+    assert not [row for row in table.index if "k8" in row and row in set(flea.system)]
+    for measure in ("UA, test speakers", "Emotion PNMI", "Speaker purity"):
+        assert measure in (results / "figures" / "emotion-sweep" / "sweep.svg").read_text()
 
 
 def test_a_change_of_evaluation_reruns_tables_only(finished):
@@ -143,7 +155,7 @@ def test_a_changed_k_touches_what_stands_behind_it(finished):
 def test_a_seed_more_is_a_chain_more_and_what_draws_nothing_stays(finished):
     project, _ = finished
     chain, systems = (project.planned(seeds=[0, 1], seeds_of=of) for of in ("chain", "systems"))
-    assert {rule: chain[rule] for rule in LEARNED} == {"cluster": 8, "embed": 6, "pretrain": 12, "finetune": 20}
+    assert {rule: chain[rule] for rule in LEARNED} == {"cluster": 10, "embed": 6, "pretrain": 14, "finetune": 24}
     assert chain["train_intensity"] == 4 and not set(chain) & (UPSTREAM | {"classical", "strengths", "loudness"})
     assert systems["finetune"] == chain["finetune"]
     assert not set(systems) & {"embed", "cluster", "pretrain", "train_intensity"}

@@ -36,6 +36,7 @@ rule figures:
     input:
         predictions=table_predictions,
         histories=table_histories,
+        units=table_units,
         utterances=rules.corpus.output.utterances,
     output:
         figures=report(
@@ -51,6 +52,8 @@ rule figures:
         "../../envs/evaluation.yaml"
     params:
         titles=table_titles,
+        title=lambda wildcards: config["tables"][wildcards.table]["title"],
+        sweep=table_sweep,
         code=code("figures"),
     message:
         "Drawing confusion matrices and training curves of table {wildcards.table}"

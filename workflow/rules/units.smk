@@ -11,9 +11,9 @@ rule embed:
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
-        frames=f"{RESULTS}/{{pool}}/seed-{{seed}}/embeddings/{{units}}/frames.arrow",
+        frames=f"{RESULTS}/{{pool}}/seed-{{seed}}/embeddings/{{frames}}/layer-{{layer}}/frames.arrow",
     log:
-        f"{LOGS}/{{pool}}/seed-{{seed}}/embed-{{units}}.log",
+        f"{LOGS}/{{pool}}/seed-{{seed}}/embed-{{frames}}-layer-{{layer}}.log",
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -21,7 +21,7 @@ rule embed:
         settings=embedding_settings,
         code=embedding_code,
     message:
-        "Embedding for units {wildcards.units} ({wildcards.pool}, seed {wildcards.seed})"
+        "Embedding by layer {wildcards.layer} of {wildcards.frames} ({wildcards.pool}, seed {wildcards.seed})"
     script:
         "../scripts/embed.py"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from serflow import consistency
+from serflow import consistency, sweeps
 from serflow.errors import UserError
 from serflow.lineage import hears_audio, is_learned, origin
 from serflow.registry import hint
@@ -43,6 +43,8 @@ def complete(config: dict) -> dict:
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     consistency.check(config)
+    config["sweeps"] = sweeps.expand(config)
+    _fill(config, schema())
     _mark_normalised(config)
     _mark_zero_shot(config)
     _add_transductive(config)

@@ -81,6 +81,18 @@ def table_intensities(wildcards):
     return f"{RESULTS}/tables/intensity.csv" if follows else []
 
 
+def table_sweep(wildcards):
+    """What the rows of a sweep's table vary; nothing for other tables."""
+    heard = "-transductive" * (config["protocol"]["transductive"] is True)
+    swept = config["sweeps"].get(wildcards.table, {})
+    return {row + heard: {**told, "of": told["of"] + heard} for row, told in swept.items()}
+
+
+def table_units(wildcards):
+    """What is known of all units, where the table is of a sweep of them."""
+    return f"{RESULTS}/tables/units.csv" if wildcards.table in config["sweeps"] else []
+
+
 def table_settings(wildcards):
     """The table's rows, with their titles, and how they were made."""
     table = config["tables"][wildcards.table]

@@ -62,9 +62,10 @@ def stages():
         "intensity": intensity_files(INTENSITIES),
     }
     for name in units:
-        pools = pools_of_units(name)
-        if config["units"][name]["frames"] != "mfcc":
-            made[f"embeddings-{name}"] = [f"{RESULTS}/{pool}/embeddings/{name}/frames.arrow" for pool in pools]
+        pools, entry = pools_of_units(name), config["units"][name]
+        if entry["frames"] != "mfcc":
+            stage = made.setdefault(f"embeddings-{entry['frames']}-layer-{entry['layer']}", [])
+            stage += [path for path in (embedding_of(name, pool) for pool in pools) if path not in stage]
         made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/labels.arrow" for pool in pools]
     for stage, names in in_turns("pretraining", pretrainings).items():
         made[stage] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for name in names for pool in pools_of(name)]

@@ -104,6 +104,38 @@ def training_curves(history: pd.DataFrame, title: str) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
+def sweep_curves(points: pd.DataFrame, title: str) -> Figure:
+    """What a sweep of units changes, a panel a measure: over k, a line for each layer; over layers where k is one.
+
+    points: frame of measure, line (what is measured, the empty text for the units themselves), k, layer, value; a
+    point is the mean of its values, with their standard deviation where there are several.
+    """
+    over, other = ("k", "layer") if points["k"].nunique() > 1 else ("layer", "k")
+    measures = list(dict.fromkeys(points["measure"]))
+    figure = Figure(figsize=(0.5 + 4.2 * len(measures), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    for axes, measure in zip(panels, measures, strict=True):
+        lines = points[points["measure"] == measure].groupby(["line", other], sort=False)
+        for ((line, value), own), color in zip(lines, cycle(SERIES)):
+            summary = own.groupby(over)["value"].agg(["mean", "std"])
+            label = ", ".join(filter(None, [line, f"{other} {value}" if points[other].nunique() > 1 else ""]))
+            axes.errorbar(
+                summary.index, summary["mean"], summary["std"], color=color, label=label or None, linewidth=1.6,
+                marker="o", elinewidth=0.8,
+            )  # fmt: skip
+        axes.set_xscale("log" if over == "k" else "linear")
+        axes.set_xticks(sorted(points[over].unique()), sorted(points[over].unique()), minor=False)
+        axes.set_xticks([], minor=True)
+        axes.set_xlabel("units (k)" if over == "k" else "layer")
+        axes.set_title(measure, color=INK)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False, fontsize=7)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
 def vector_map(places: dict[str, np.ndarray], rows: dict[str, pd.DataFrame], title: str) -> Figure:
     """Vectors of utterances in two dimensions, a panel a vector: its colour the emotion, its mark the speaker.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from serflow.evaluation.metrics import confusion, unweighted_accuracy
 from serflow.evaluation.tables import aligned
 
 TITLES = {
@@ -30,6 +31,34 @@ def units_table(described: Iterable[tuple[dict, dict]]) -> pd.DataFrame:
     grouped = rows.groupby(named, sort=False, dropna=False)
     table = grouped[measures].mean().round(4).join(grouped["pools"].sum())
     return table.reset_index().astype({"layer": "Int64"})
+
+
+def sweep_points(
+    sweep: dict[str, dict],
+    titles: dict[str, str],
+    predictions: dict[str, pd.DataFrame],
+    histories: dict[str, pd.DataFrame],
+    units: pd.DataFrame,
+) -> pd.DataFrame:
+    """What `figures.sweep_curves` draws: the UA of each fold and seed for test and, where they were watched, for
+    validation speakers, at the best step; and of the units what `units_table` tells.
+
+    sweep: {system: {of, units, k, layer}}, see serflow.sweeps; titles: of the systems that are varied.
+    """
+    points = []
+    for system, told in sweep.items():
+        line = {"line": titles[told["of"]], "k": told["k"], "layer": told["layer"]}
+        for _, run in predictions[system].groupby(["fold", "seed"]):
+            counts = confusion(run["label"], run["prediction"], sorted(run["label"].unique()))
+            points.append({"measure": "UA, test speakers", **line, "value": unweighted_accuracy(counts)})
+        watched = histories[system].query("quantity == 'validation UA'")
+        best = watched.groupby(["fold", "seed"])["value"].max()
+        points += [{"measure": "UA, validation speakers", **line, "value": value} for value in best]
+    swept = {told["units"]: told for told in sweep.values()}
+    for row in units[units["units"].isin(swept)].to_dict("records"):
+        told = {"line": "", "k": row["k"], "layer": swept[row["units"]]["layer"]}
+        points += [{"measure": TITLES[key], **told, "value": row[key]} for key in TITLES if key in row]
+    return pd.DataFrame(points)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
