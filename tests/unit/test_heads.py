@@ -219,7 +219,11 @@ def test_every_encoder_and_head_go_together(name):
         model = EmotionClassifier.around(build(name, size, 0), CLASSES, {"head": head}, 0)
         loss = model(**batch, emotions=torch.tensor([0, 1])).loss
         loss.backward()
-        assert loss.isfinite() and model.eval()(**batch).logits.shape == (2, 3)
+        with torch.no_grad():
+            output = model.eval()(**batch, window=1000)
+        assert loss.isfinite() and output.logits.shape == (2, 3)
+        for logits, around, length in zip(output.logits, output.frame_logits, output.lengths, strict=True):
+            torch.testing.assert_close(around[:length].softmax(-1), logits.softmax(-1).expand(length, -1))  # all of it
 
 
 def test_probes_tell_what_a_vector_holds():

@@ -62,6 +62,18 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
         assert set(made) == {"rule", "settings", "inputs", "code"}
 
 
+def test_frames_of_tested_utterances_have_shares_and_posteriors(finished):
+    folder = finished[0].folder / "results/demo/systems/hubert-frame-labels-attention/fold-0/seed-0"
+    from serflow.frames import FrameStore
+
+    store, predictions = FrameStore(folder / "frames.arrow"), pd.read_parquet(folder / "predictions.parquet")
+    assert set(store.utterances) == set(predictions.utterance) and "frame_weights" not in predictions
+    assert store.columns == ["weight", "p_anger", "p_neutral", "p_sadness"] and store.hop == 0.02
+    for utterance in store.utterances:
+        assert store[utterance][:, 0].astype(float).sum() == pytest.approx(1, abs=0.01)
+        assert store[utterance][:, 1:].astype(float).sum(1) == pytest.approx(1, abs=0.01)
+
+
 def test_the_units_are_described(finished):
     quality = json.loads((finished[0].folder / "results/demo/fold-0/seed-0/units/emotion/quality.json").read_text())
     assert quality["k"] == 5 and quality["objective"] > 0

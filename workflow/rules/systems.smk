@@ -37,6 +37,7 @@ rule finetune:
         description=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/config.json",
         history=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/model/history.csv",
         predictions=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/predictions.parquet",
+        frames=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/frames.arrow",
         validation=validation_predictions(),
     log:
         f"{LOGS}/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.log",

@@ -8,7 +8,7 @@ from job import job
 from serflow.artifacts import write_parquet
 from serflow.batches import Inputs, LabelledBatches, WholeUtterances
 from serflow.folds import labelled_parts, without_classes
-from serflow.frames import FrameStore
+from serflow.frames import FrameStore, writing_frames
 from serflow.heads import described
 from serflow.heads.classifier import EmotionClassifier
 from serflow.inference import predict
@@ -17,6 +17,8 @@ from serflow.normalisation import shared_moments
 from serflow.padding import batch_seconds
 from serflow.predictions import predictions_frame
 from serflow.training import fit, forget_checkpoints, unweighted_accuracy
+
+FRAME_SECONDS = 0.5  # around a frame, for what a system says of it: about a vowel and its neighbours
 
 with job(snakemake) as made:
     settings, folder = snakemake.params.settings, Path(snakemake.output.model).parent
@@ -44,10 +46,14 @@ with job(snakemake) as made:
         model, batches, folder, settings["schedule"], seed, made, told=told, validation=validation,
         measure=unweighted_accuracy, selection=settings["selection"],
     )  # fmt: skip
-    for part, path in {"validation": snakemake.output.validation, "test": snakemake.output.predictions}.items():
-        if path:
-            names = parts[part].utterance
-            choices = [classes.index(name) for name in settings["zero_shot"]] if settings["zero_shot"] else None
-            probabilities, shown = predict(model, inputs, names, batch_seconds(), choices, settings["probe"])
-            write_parquet(path, predictions_frame(parts[part], probabilities, classes, **told, **shown), made)
+    choices = [classes.index(name) for name in settings["zero_shot"]] if settings["zero_shot"] else None
+    window, hop = round(FRAME_SECONDS * inputs.tokens_per_second), 1 / inputs.tokens_per_second
+    columns = ["weight", *(f"p_{name}" for name in classes)]
+    with writing_frames(snakemake.output.frames, len(columns), "float16", hop, made, columns) as writer:
+        for part, path in {"validation": snakemake.output.validation, "test": snakemake.output.predictions}.items():
+            if path:
+                keep = {"window": window, "keep": writer.append} if part == "test" else {}
+                asked = parts[part].utterance, batch_seconds(), choices, settings["probe"]
+                probabilities, shown = predict(model, inputs, *asked, **keep)
+                write_parquet(path, predictions_frame(parts[part], probabilities, classes, **told, **shown), made)
     forget_checkpoints(folder)

@@ -20,9 +20,11 @@ VALUES_PER_SHARD = 8_000_000  # a record batch of about 16 MB in float16: what a
 class FrameWriter:
     """Appends utterances to an open store; `writing_frames` makes one."""
 
-    def __init__(self, sink: pa.NativeFile, width: int, dtype: str, hop: float, made: dict | None) -> None:
+    def __init__(
+        self, sink: pa.NativeFile, width: int, dtype: str, hop: float, made: dict | None, columns: list[str]
+    ) -> None:
         self.width, self.dtype = width, np.dtype(dtype)
-        metadata = {"width": str(width), "hop": repr(hop), "made": encode(made)}
+        metadata = {"width": str(width), "hop": repr(hop), "made": encode(made), "columns": encode(columns)}
         values = pa.large_list(pa.from_numpy_dtype(self.dtype))
         self.schema = pa.schema([("utterance", pa.string()), ("frames", values)], metadata=metadata)
         self.file = pa.ipc.new_file(sink, self.schema)
@@ -51,14 +53,20 @@ class FrameWriter:
 
 @contextlib.contextmanager
 def writing_frames(
-    path: str | Path, width: int, dtype: str = "float16", hop: float = 0.01, made: dict | None = None
+    path: str | Path,
+    width: int,
+    dtype: str = "float16",
+    hop: float = 0.01,
+    made: dict | None = None,
+    columns: list[str] | None = None,
 ) -> Iterator[FrameWriter]:
     """Yield a `FrameWriter`; `path` appears when the block ends without an error.
 
-    `width` is D of frames `[T, D]`, or 0 for `[T]`; `hop` is the step between frames in seconds.
+    `width` is D of frames `[T, D]`, or 0 for `[T]`; `hop` is the step between frames in seconds; `columns` names the
+    D values, where they have names.
     """
     with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-        writer = FrameWriter(sink, width, dtype, hop, made)
+        writer = FrameWriter(sink, width, dtype, hop, made, columns or [])
         yield writer
         writer.flush()
         writer.file.close()
@@ -76,7 +84,7 @@ class FrameStore:
             self.width, self.hop = int(metadata["width"]), float(metadata["hop"])
         except (OSError, pa.ArrowInvalid, KeyError, AttributeError) as error:
             raise UserError(f"{path} is no frame store ({error}): delete it and run again.") from error
-        self.made = json.loads(metadata["made"])
+        self.made, self.columns = json.loads(metadata["made"]), json.loads(metadata.get("columns", "[]"))
         self.utterances, self._rows = [], []
         for shard in shards:
             values = shard.column("frames").values.to_numpy(zero_copy_only=True)

@@ -1,7 +1,7 @@
 """Trained model -> frames or predictions. Evaluation mode, no masking, padded batches that equal one by one."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import torch
@@ -34,26 +34,43 @@ def predict(
     seconds: float,
     choices: list[int] | None = None,
     vectors: bool = False,
+    window: int | None = None,
+    keep: Callable[[str, np.ndarray], None] | None = None,
 ) -> tuple[np.ndarray, dict[str, list]]:
     """Class probabilities `[utterances, classes]` float32, of the classes numbered `choices` alone where they are
-    given, and {column: list of an array an utterance} of what else the head tells: its `frame_weights` `[T]`, if it
-    has such, and, where its named `vectors` are asked for, `vector_<name>` `[D]`."""
+    given, and, where the head's named `vectors` are asked for, {`vector_<name>`: list of `[D]`, one an utterance}.
+
+    `keep`: is called with every utterance and what is told of its frames, `[T, 1 + classes]` float32: each one's
+    share in the pooling, the same for all where the head has no attention, and the posteriors of the `window` tokens
+    around it (see `EmotionClassifier`).
+    """
+    utterances = list(utterances)
     probabilities, told = [None] * len(utterances), defaultdict(lambda: [None] * len(utterances))
-    for rows, batch in _evaluate(model, inputs, list(utterances), seconds):
-        output = model(**batch)
-        logits = output.logits.float()
-        if choices is not None:
-            every, logits = logits, torch.full_like(logits, -torch.inf)
-            logits[:, choices] = every[:, choices]
-        scores = logits.softmax(-1).cpu().numpy()
+    for rows, batch in _evaluate(model, inputs, utterances, seconds):
+        output = model(**batch, window=window if keep else None)
+        scores = _posteriors(output.logits, choices)
         shown = {f"vector_{name}": values for name, values in output.vectors.items()} if vectors else {}
-        shown |= {} if output.frame_weights is None else {"frame_weights": output.frame_weights}
         shown = {name: values.float().cpu().numpy() for name, values in shown.items()}
-        for number, (row, length) in enumerate(zip(rows, output.lengths.tolist(), strict=True)):
+        for number, row in enumerate(rows):
             probabilities[row] = scores[number]
             for name, values in shown.items():
-                told[name][row] = values[number, :length] if name == "frame_weights" else values[number]
+                told[name][row] = values[number]
+        if keep:
+            frames, lengths = _posteriors(output.frame_logits, choices), output.lengths.tolist()
+            weights = None if output.frame_weights is None else output.frame_weights.float().cpu().numpy()
+            for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+                shares = np.full(length, 1 / length) if weights is None else weights[number, :length]
+                keep(utterances[row], np.column_stack([shares, frames[number, :length]]))
     return np.stack(probabilities), dict(told)
+
+
+def _posteriors(logits, choices):
+    """`[..., classes]` float32, of the classes numbered `choices` alone where they are given."""
+    logits = logits.float()
+    if choices is not None:
+        every, logits = logits, torch.full_like(logits, -torch.inf)
+        logits[..., choices] = every[..., choices]
+    return logits.softmax(-1).cpu().numpy()
 
 
 def _evaluate(model, inputs, utterances, seconds):

@@ -26,17 +26,19 @@ class EmotionClassifierConfig(PreTrainedConfig):
     options: dict | None = None
     layers: str | int = "last"
     frozen: str = "nothing"
-    keys_to_ignore_at_inference = ["lengths", "frame_weights", "terms", "vectors"]
+    keys_to_ignore_at_inference = ["lengths", "frame_weights", "frame_logits", "terms", "vectors"]
 
 
 @dataclass
 class EmotionOutput(ModelOutput):
-    """As `serflow.heads.HeadOutput`; `lengths` `[B]`: frames that the head got of each utterance."""
+    """As `serflow.heads.HeadOutput`; `lengths` `[B]`: frames that the head got of each utterance; `frame_logits`
+    `[B, T, classes]`: what it says of the frames around each one, where that is asked for."""
 
     loss: torch.Tensor | None = None
     logits: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
     frame_weights: torch.Tensor | None = None
+    frame_logits: torch.Tensor | None = None
     terms: dict | None = None
     vectors: dict | None = None
 
@@ -98,11 +100,13 @@ class EmotionClassifier(PreTrainedModel):
         lengths: torch.Tensor,
         emotions: torch.Tensor | None = None,
         columns: dict | None = None,
+        window: int | None = None,
     ) -> EmotionOutput:
         """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `emotions` `[B]` -> `EmotionOutput`.
 
         `columns`: what the head needs beside, by name; those that are inputs themselves, a dict of `input_values` and
-        `lengths`, are encoded as well, and reach the head as (frames, valid).
+        `lengths`, are encoded as well, and reach the head as (frames, valid). `window`: tokens around each one that
+        `frame_logits` are of.
         """
         encoded = {
             name: self._frames(**column) if isinstance(column, dict) else column
@@ -110,9 +114,17 @@ class EmotionClassifier(PreTrainedModel):
         }
         frames, valid = self._frames(input_values, lengths)
         output = self.head(frames, valid, emotions, **encoded)
-        return EmotionOutput(
-            output.loss, output.logits, valid.sum(1), output.frame_weights, output.terms, output.vectors
-        )
+        told = {"frame_weights": output.frame_weights, "terms": output.terms, "vectors": output.vectors}
+        around = self._of_frames(frames, valid, window) if window else None
+        return EmotionOutput(output.loss, output.logits, valid.sum(1), frame_logits=around, **told)
+
+    def _of_frames(self, frames, valid, window):
+        """`[B, T, classes]`: the head on the `window` tokens around each one, those of the utterance alone (ours)."""
+        size = 2 * (window // 2) + 1
+        around = nn.functional.pad(frames, (0, 0, size // 2, size // 2)).unfold(1, size, 1)  # [B, T, D, size]
+        known = nn.functional.pad(valid, (size // 2, size // 2)).unfold(1, size, 1)
+        logits = self.head(around.flatten(0, 1).transpose(1, 2), known.flatten(0, 1)).logits
+        return logits.unflatten(0, valid.shape)
 
     def _frames(self, input_values, lengths):
         """`[B, T, D]` of the chosen layers, and which are valid, bool `[B, T]`.
