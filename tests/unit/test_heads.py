@@ -223,7 +223,9 @@ def test_every_encoder_and_head_go_together(name):
             output = model.eval()(**batch, window=1000)
         assert loss.isfinite() and output.logits.shape == (2, 3)
         for logits, around, length in zip(output.logits, output.frame_logits, output.lengths, strict=True):
-            torch.testing.assert_close(around[:length].softmax(-1), logits.softmax(-1).expand(length, -1))  # all of it
+            torch.testing.assert_close(
+                around[:length].softmax(-1), logits.softmax(-1).expand(length, -1)
+            )  # all of it
 
 
 def test_probes_tell_what_a_vector_holds():

@@ -77,7 +77,8 @@ def test_frames_of_tested_utterances_have_shares_and_posteriors(finished):
 def test_the_units_are_described(finished):
     quality = json.loads((finished[0].folder / "results/demo/fold-0/seed-0/units/emotion/quality.json").read_text())
     assert quality["k"] == 5 and quality["objective"] > 0
-    assert all(0 <= quality[column]["pnmi"] <= quality[column]["purity"] <= 1 for column in ("emotion", "speaker"))
+    told = [quality[column] for column in ("emotion", "speaker", "intensity")]
+    assert all(0 <= one["pnmi"] <= one["purity"] <= 1 for one in told)
     table = pd.read_csv(finished[0].folder / "results/demo/tables/units.csv").set_index("units")
     assert table.index.tolist() == ["mfcc", "generic", "again", "emotion", "emotion-k8"]
     assert table.emotion_pnmi.between(0, 1).all()
@@ -92,7 +93,7 @@ def test_a_list_of_k_is_a_sweep_with_a_table_and_a_figure(finished):
     assert set(table.index) == {f"hubert-frame-labels{end}" for end in ("", "-k8", "-attention", "-attention-k8")}
     assert table.loc["hubert-frame-labels-k8", "baseline"] == "hubert-frame-labels"
     assert not [row for row in table.index if "k8" in row and row in set(flea.system)]
-    for measure in ("UA, test speakers", "Emotion PNMI", "Speaker purity"):
+    for measure in ("UA, test speakers", "Emotion PNMI", "Speaker purity", "True intensity PNMI"):
         assert measure in (results / "figures" / "emotion-sweep" / "sweep.svg").read_text()
 
 

@@ -33,6 +33,9 @@ FOLDS = range(config["folds"]["count"])
 INTENSITIES = sorted(config["intensity"], key=lambda name: not lineage.is_learned(config, name))
 IS_DEMO = config["corpus"]["adapter"] == "demo"  # the one corpus whose true intensities are known
 MADE_SPEECH = f"{RESULTS}/raw" if IS_DEMO and config["root"] is None else []
+TRUE_INTENSITY = f"{MADE_SPEECH or config['root']}/intensity" if IS_DEMO else None
+if IS_DEMO and not MADE_SPEECH and not Path(TRUE_INTENSITY).is_dir():
+    TRUE_INTENSITY = None  # a demo corpus that came without its curves
 
 
 def worth_reading(record):

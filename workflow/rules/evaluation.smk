@@ -97,7 +97,7 @@ rule intensity_table:
     params:
         scored=list(every_intensity().values()),
         ranked=list(FOLDS) if every_ranking() else [],
-        truth=f"{MADE_SPEECH or config['root']}/intensity" if IS_DEMO else None,
+        truth=TRUE_INTENSITY,
         code=code("intensity_table"),
     message:
         "Comparing intensities with what is known of unheard speakers"

@@ -29,6 +29,7 @@ rule embed:
 rule cluster:
     input:
         frames=clustered_frames,
+        speech=MADE_SPEECH,
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
@@ -42,6 +43,7 @@ rule cluster:
     threads: threads_of_a_fold()
     params:
         settings=clustering_settings,
+        truth=TRUE_INTENSITY,
         code=code("cluster"),
     message:
         "Clustering units {wildcards.units} ({wildcards.pool}, seed {wildcards.seed})"

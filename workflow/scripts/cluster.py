@@ -1,5 +1,7 @@
 """Cluster the frames that a pool may hear, label them, and say how good the units are."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,19 @@ from serflow.errors import UserError
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
 from serflow.progress import say
+
+LEVELS = 5
+
+
+def true_levels(folder, utterances, counts, hop):
+    """In which fifth of all frames the true intensity of each lies, int `[N]`; silence and neutral speech have 0."""
+    curves = []
+    for utterance, count in zip(utterances, counts, strict=True):
+        table = pd.read_csv(Path(folder, f"{utterance}.csv"))
+        curves.append(np.interp((np.arange(count) + 0.5) * hop, table["time"], table["intensity"]))
+    curve = np.concatenate(curves)
+    return np.searchsorted(np.quantile(curve, np.arange(1, LEVELS) / LEVELS), curve)
+
 
 with job(snakemake) as made:
     settings, store = snakemake.params.settings, FrameStore(snakemake.input.frames)
@@ -33,6 +48,9 @@ with job(snakemake) as made:
         numbers, names = pd.factorize(utterances[column], sort=True)
         if 1 < len(names) < utterances["sha256"].nunique():  # one class, or a speaker a recording, tells nothing
             told[column] = unit_quality(units, np.repeat(numbers, counts), settings["k"])
+    if snakemake.params.truth:
+        levels = true_levels(snakemake.params.truth, heard, counts, store.hop)
+        told["intensity"] = unit_quality(units, levels, settings["k"])
     write_json(snakemake.output.quality, told | {"made": made})
     of = [f", PNMI of {column} {told[column]['pnmi']:.3f}" for column in ("emotion", "speaker") if column in told]
     say(f"{settings['k']} units of {len(frames)} frames{''.join(of)}, {told['empty_clusters']} empty")

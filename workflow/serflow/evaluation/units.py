@@ -9,7 +9,8 @@ from serflow.evaluation.tables import aligned
 
 TITLES = {
     "emotion_pnmi": "Emotion PNMI", "emotion_purity": "Emotion purity", "speaker_pnmi": "Speaker PNMI",
-    "speaker_purity": "Speaker purity",
+    "speaker_purity": "Speaker purity", "intensity_pnmi": "True intensity PNMI",
+    "intensity_purity": "True intensity purity",
 }  # fmt: skip
 
 
@@ -22,7 +23,7 @@ def units_table(described: Iterable[tuple[dict, dict]]) -> pd.DataFrame:
     """
     rows = []
     for named, quality in described:
-        known = [key for key in ("emotion", "speaker") if key in quality]
+        known = [key for key in ("emotion", "speaker", "intensity") if key in quality]
         told = {f"{key}_{measure}": quality[key][measure] for key in known for measure in ("pnmi", "purity")}
         rows.append(named | told | {"empty_clusters": quality["empty_clusters"], "pools": 1})
     rows = pd.DataFrame(rows)
@@ -75,6 +76,8 @@ def to_markdown(table: pd.DataFrame) -> str:
         "share of frames whose unit's commonest emotion or speaker is theirs. More units tell more of "
         "either by themselves."
     )
+    if "intensity_pnmi" in table:
+        note += " True intensity: in which fifth of all frames the intensity lies that the speech was made with."
     return "\n".join(["# Units", "", *aligned(lines), "", f"- {note}"]) + "\n"
 
 
