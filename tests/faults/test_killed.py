@@ -1,7 +1,14 @@
-"""A run killed in the middle of training goes on from its checkpoint and ends with the same bits."""
+"""A run killed in the middle of training goes on from its checkpoint and ends with the same bits; one killed anywhere
+ends, by the same command, with the same files."""
 
+import os
+import re
+import shutil
+import signal
 import time
 
+import numpy as np
+import psutil
 import pytest
 
 
@@ -35,3 +42,89 @@ def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout, name
     code, printed = checkout.run("--", target, **long)
     assert code == 0 and "going on" not in printed
     assert (model.read_bytes(), (model.parent / "history.csv").read_bytes()) == resumed
+
+
+# FLEA's chain in a fold: the log of each job and its script.
+LABELS = {
+    "fold-0/seed-0/cluster-mfcc": "cluster",
+    "fold-0/seed-0/pretrain-first": "pretrain",
+    "fold-0/seed-0/embed-generic": "embed",
+    "fold-0/seed-0/cluster-generic": "cluster",
+    "fold-0/seed-0/pretrain-generic": "pretrain",
+    "systems/hubert-mean/fold-0-seed-0": "finetune",
+    "fold-0/seed-0/embed-emotion": "embed",
+    "fold-0/seed-0/cluster-emotion": "cluster",
+    "fold-0/seed-0/pretrain-emotion": "pretrain",
+    "systems/hubert-frame-labels-attention/fold-0-seed-0": "finetune",
+}
+MADE = [
+    *(f"fold-0/seed-0/ssl/{name}" for name in ("first", "generic", "emotion")),
+    *(f"fold-0/seed-0/units/{name}" for name in ("mfcc", "generic", "emotion")),
+    *(f"fold-0/seed-0/embeddings/{name}" for name in ("generic", "emotion")),
+    *(f"systems/{name}/fold-0" for name in ("hubert-mean", "hubert-frame-labels-attention")),
+    "tables",
+]
+ROW = {"tables": {"flea-alone": {"title": "FLEA", "rows": {"hubert-frame-labels-attention": None}}}}
+TARGET = "--", "results/demo/tables/flea-alone.md"
+
+
+def test_a_run_killed_in_every_stage_ends_with_the_same_files(finished, checkout):
+    """As if the power were cut ten times, at a moment drawn at random in each of the ten jobs of FLEA's chain."""
+    shutil.copytree(finished[0].folder, checkout.folder, dirs_exist_ok=True)
+    results, logs, rng = checkout.folder / "results/demo", checkout.folder / "logs/demo", np.random.default_rng(0)
+    code, printed = checkout.run(*TARGET, **ROW)
+    assert code == 0, printed
+    unbroken = files_below(results)
+    seconds = {log: told_seconds(logs / f"{log}.log") for log in LABELS}
+    for folder in MADE:
+        shutil.rmtree(results / folder)
+
+    killed = []
+    for log, script in LABELS.items():
+        begun, process = time.time(), checkout.start(*TARGET, **ROW)
+        wait_for(process, logs / f"{log}.log", begun)
+        time.sleep(rng.uniform(0, seconds[log]))
+        killed += [script] if script in running_scripts(process) else []
+        checkout.kill(process)
+        unlock(checkout, whole=not killed[1:])
+    assert set(killed) == set(LABELS.values()), killed
+
+    code, printed = checkout.run(*TARGET, **ROW)
+    assert code == 0, printed
+    again = files_below(results)
+    assert again.keys() == unbroken.keys()
+    assert [path for path in again if again[path] != unbroken[path]] == []
+
+
+def files_below(folder):
+    """{path: bytes} of all files, hidden ones too, but for the tables that were taken away and not asked for again."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    asked = {name: file for name, file in files.items() if not name.startswith("tables/") or "flea-alone" in name}
+    return {name: file.read_bytes() for name, file in asked.items()}
+
+
+def told_seconds(log):
+    """About how long a job works once its log is there: it tells whole seconds."""
+    return max(0.1, int(re.search(r"done in (\d+) s", log.read_text())[1]) - 0.5)
+
+
+def wait_for(process, log, begun):
+    """Until a run has opened a job's log."""
+    deadline = time.monotonic() + 300
+    while not (log.exists() and log.stat().st_mtime > begun):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+        time.sleep(0.01)
+
+
+def running_scripts(process):
+    """The names of the scripts that the jobs of a run are in, which goes no further."""
+    os.killpg(process.pid, signal.SIGSTOP)
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    return {re.search(r"\.(\w+)\.py", " ".join(job.cmdline()))[1] for job in jobs if "scripts" in str(job.cmdline())}
+
+
+def unlock(checkout, whole):
+    """`snakemake --unlock`; not to be the `whole` command, what it does."""
+    if whole:
+        assert checkout.run("--unlock", **ROW)[0] == 0
+    shutil.rmtree(checkout.folder / ".snakemake/locks", ignore_errors=True)

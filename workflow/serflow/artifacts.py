@@ -24,20 +24,29 @@ OF_THIS_MACHINE = ("root", "folders", "files", "truth")  # parameters of jobs th
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
-    The temporary may become a file or a folder. A block that fails leaves neither.
+    The temporary may become a file or a folder. A block that fails leaves neither; what a power cut left goes when
+    `path` is written again, which one process does at a time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    start = f".{path.name}.partial-"
+    for left in path.parent.iterdir():
+        if left.name.startswith(start):
+            _remove(left)
+    temporary = path.with_name(f"{start}{os.getpid()}")
     try:
         yield temporary
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def check_writable(folder: str | Path) -> None:

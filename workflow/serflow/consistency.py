@@ -177,6 +177,8 @@ def _check_objectives(config):
         users = sorted({"masking", "score_branch", "weighted"} & set(model.takes))
         for key in (key for key in users if key in given and "intensity" not in given):
             raise UserError(f"{where}.{key} needs the key 'intensity' too: name an entry of intensity.")
+        if model.objective == "frames" and entry["schedule"]["parts"] > 1:
+            raise UserError(f"{where}.schedule.parts: model {model.name} norms over the whole batch: remove it.")
         if "intensity" in given and not given & set(users):
             raise UserError(f"{where}.intensity changes nothing without {' or '.join(users)}: set one.")
 

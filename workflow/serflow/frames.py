@@ -76,6 +76,7 @@ class FrameStore:
     """Reads a store without copying: `store[i]` and `store["utterance"]` are views of the mapped file."""
 
     def __init__(self, path: str | Path) -> None:
+        self.path = path
         try:
             with pa.memory_map(str(path)) as source:
                 file = pa.ipc.open_file(source)
@@ -92,6 +93,9 @@ class FrameStore:
             self.utterances += shard.column("utterance").to_pylist()
             self._rows += [(values, start, end) for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
         self._index = {utterance: row for row, utterance in enumerate(self.utterances)}
+
+    def __reduce__(self) -> tuple:
+        return FrameStore, (self.path,)  # another process maps the file itself
 
     def __len__(self) -> int:
         return len(self.utterances)

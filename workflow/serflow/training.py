@@ -19,6 +19,7 @@ from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 from serflow import artifacts
 from serflow.errors import UserError
 from serflow.progress import LINE, say
+from serflow.shares import Shares, StopTogether, takes_shares, together
 
 
 def train(
@@ -31,6 +32,7 @@ def train(
     validation: torch.utils.data.Dataset | None = None,
     measure: Callable | None = None,
     selection: str = "last",
+    processes: int = 1,
 ) -> pd.DataFrame:
     """Train `model` for `len(batches)` steps; resumes from a checkpoint in `folder` when `made` is unchanged.
 
@@ -40,17 +42,44 @@ def train(
     `measure(predictions) -> dict` every `report_steps`. `selection`: `last` keeps the last step, `validation` the
     step of the best `UA`.
 
+    A model that can be told what a share of a batch weighs (`takes_shares`: those that guess what masks hide) can
+    train in several `processes`, a GPU each, and in `schedule["parts"]` one after the other: a step is that of the
+    whole batch, to rounding, dropout aside. Any other trains in one process.
+
     Returns the history, a frame `step, quantity, value`. The model is trained in place. Raises UserError when it
     diverged, or when a SIGTERM stopped it before its last step; what it had learned by then is kept in `folder`.
     """
     folder = Path(folder)
     checkpoint = _own_checkpoint(folder, made)
+    if checkpoint:
+        say(f"going on from step {checkpoint.rpartition('-')[2]}")
+    if not takes_shares(model):
+        processes = 1
+    told = (batches, folder, schedule, seed, validation, measure, selection, processes, has_bfloat16(), checkpoint)
+    learning = {name for name, weights in model.named_parameters() if weights.requires_grad}
+    with together(processes, _train_beside, type(model), model.config, learning, *told):
+        trainer = _trained(model, *told)
+    if trainer.state.global_step < len(batches):
+        raise UserError(
+            f"Training was stopped at step {trainer.state.global_step} of {len(batches)}: run again to go on."
+        )
+    if not all(weights.isfinite().all() for weights in model.parameters()):
+        raise UserError("Training diverged, its weights are no longer numbers: lower learning_rate in its schedule.")
+    # accelerate leaves its mixed precision on the model: predictions are to be the saved model's own.
+    model.__dict__.pop("forward", None)
+    return _history(trainer.state.log_history)
+
+
+def _trained(model, batches, folder, schedule, seed, validation, measure, selection, processes, bfloat16, checkpoint):
+    """The Trainer that has trained `model`, in this process as one of `processes`."""
     choose = selection == "validation"
+    parts = schedule.get("parts", 1) if takes_shares(model) else 1
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=len(batches),
         per_device_train_batch_size=1,  # an item is a whole batch already
         per_device_eval_batch_size=1,
+        gradient_accumulation_steps=parts,
         train_sampling_strategy="sequential",
         dataloader_num_workers=0,  # data are memory-mapped: nothing to decode ahead
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -62,14 +91,14 @@ def train(
         adam_beta2=schedule["betas"][1],
         adam_epsilon=schedule["epsilon"],
         max_grad_norm=schedule["clip"],
-        bf16=has_bfloat16(),
+        bf16=bfloat16,
         use_cpu=not torch.cuda.is_available(),
         seed=seed,
         full_determinism=True,
         save_strategy="steps",
         save_steps=schedule["report_steps"] if choose else _checkpoint_steps(schedule),
         save_total_limit=2 if choose else 1,
-        enable_jit_checkpoint=True,  # SIGTERM, as SLURM sends it, saves before it ends
+        enable_jit_checkpoint=processes == 1,  # SIGTERM, as SLURM sends it, saves before it ends
         load_best_model_at_end=choose,
         metric_for_best_model="UA" if choose else None,
         greater_is_better=True if choose else None,
@@ -81,29 +110,28 @@ def train(
         disable_tqdm=True,
         label_names=[model.target],
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # more than one process has them, or the first one is used
     trainer = _Trainer(
         model,
         arguments,
-        train_dataset=batches,
-        eval_dataset=validation,
+        train_dataset=Shares(batches, processes * parts),
+        eval_dataset=None if validation is None else Shares(validation, processes, cut=False),
         data_collator=_only_item,
         compute_metrics=measure,
-        callbacks=[_ProgressLines()],
+        callbacks=[_ProgressLines(), *([StopTogether()] if processes > 1 else [])],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
-    if checkpoint:
-        say(f"going on from step {checkpoint.rpartition('-')[2]}")
     trainer.train(resume_from_checkpoint=checkpoint)
-    if trainer.state.global_step < len(batches):
-        raise UserError(
-            f"Training was stopped at step {trainer.state.global_step} of {len(batches)}: run again to go on."
-        )
-    if not all(weights.isfinite().all() for weights in model.parameters()):
-        raise UserError("Training diverged, its weights are no longer numbers: lower learning_rate in its schedule.")
-    # accelerate leaves its mixed precision on the model: predictions are to be the saved model's own.
-    model.__dict__.pop("forward", None)
-    return _history(trainer.state.log_history)
+    return trainer
+
+
+def _train_beside(kind, config, learning, *told):
+    """What the other processes do; the first one's weights come over when training begins."""
+    model = kind(config)
+    for name, weights in model.named_parameters():
+        weights.requires_grad_(name in learning)
+    _trained(model, *told)
 
 
 def fit(
@@ -219,6 +247,11 @@ class _Trainer(Trainer):
             self.terms.clear()
         super().log(logs, *more)
 
+    def _save_rng_state(self, output_dir):
+        super()._save_rng_state(output_dir)
+        if self.args.world_size > 1:  # the trainer's state, which comes after, tells that all have written theirs
+            torch.distributed.barrier()
+
 
 class _FloatAttention(TorchFunctionMode):
     """Attention in float32 under autocast to bfloat16, whose kernel for CPUs takes three times as long backward."""
@@ -239,7 +272,8 @@ class _ProgressLines(TrainerCallback):
     """How far and how long still, a line every few seconds."""
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="steps", **LINE)
+        first, telling = state.global_step, state.is_world_process_zero
+        self.bar = tqdm(total=state.max_steps, initial=first, desc="steps", disable=not telling, **LINE)
 
     def on_step_end(self, args, state, control, **kwargs):
         self.bar.update(state.global_step - self.bar.n)

@@ -184,17 +184,22 @@ class MockingjayForReconstruction(PreTrainedModel):
         intensity: torch.Tensor | None = None,
         clean_intensity: torch.Tensor | None = None,
         lengths: torch.Tensor | None = None,
+        share: dict | None = None,
     ) -> Reconstruction:
         """`input_values` `[B, T, C]`: frames, corrupted where `mask` bool `[B, T]` is set; `frames` `[B, T, C]`: the
         clean ones. `intensity` and `clean_intensity` `[B, T]`: the same of the intensity, for `score_branch` only.
+        `share`: what of a larger batch these are (see `serflow.shares.Shares`), None = all.
         """
+        weight = share["masked"] if share else 1.0
         if not self.config.score_branch:
-            return Reconstruction(l1_loss(self.head(self._masked(input_values, mask, lengths)), frames[mask]))
+            return Reconstruction(
+                l1_loss(self.head(self._masked(input_values, mask, lengths)), frames[mask]) * weight
+            )
         shift = intensity[..., None].expand_as(input_values)
         guessed = self.head(self._masked(input_values + shift, mask, lengths))
         scores = self.score_head(self._masked(shift, mask, lengths))
         truth = clean_intensity[mask][:, None].expand_as(scores)
-        return Reconstruction(l1_loss(guessed, frames[mask]) + l1_loss(scores, truth))
+        return Reconstruction((l1_loss(guessed, frames[mask]) + l1_loss(scores, truth)) * weight)
 
     def _masked(self, input_values, mask, lengths):
         """The last state of the masked frames, `[M, D]`; computing it for them alone saves a fifth of the work."""

@@ -198,13 +198,17 @@ class UnitPrediction:
         projected = nn.functional.normalize(self.project(hidden), dim=-1)
         return projected @ nn.functional.normalize(self.unit_embeddings, dim=-1).T / self.temperature
 
-    def forward(self, input_values: torch.Tensor, mask: torch.Tensor, units: torch.Tensor) -> MaskedPrediction:
-        """Unpadded `input_values` (see `WaveEncoder`), `mask` bool `[B, T]`, `units` int `[B, T]`."""
+    def forward(
+        self, input_values: torch.Tensor, mask: torch.Tensor, units: torch.Tensor, share: dict | None = None
+    ) -> MaskedPrediction:
+        """Unpadded `input_values` (see `WaveEncoder`), `mask` bool `[B, T]`, `units` int `[B, T]`; `share`: what of a
+        larger batch these are (see `serflow.shares.Shares`), None = all."""
+        share = share or {"masked": 1.0, "rows": 1.0}
         frames = self.base_model(input_values, mask=mask)
         logits = self.scores(frames.hidden_states[-1][mask])
         targets = units[mask]
-        loss = nn.functional.cross_entropy(logits.float(), targets)
+        loss = nn.functional.cross_entropy(logits.float(), targets) * share["masked"]
         if any(weight.requires_grad for weight in self.base_model.feature_extractor.parameters()):  # lest it grows
-            loss = loss + self.feature_penalty * frames.features.float().square().mean()
+            loss = loss + self.feature_penalty * frames.features.float().square().mean() * share["rows"]
         correct = (logits.argmax(-1) == targets).sum()
         return MaskedPrediction(loss, correct[None], torch.full_like(correct, len(targets))[None])
