@@ -38,6 +38,15 @@ def test_a_store_appears_only_when_it_is_complete(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_power_cut_left_goes_when_the_file_is_written_again(tmp_path):
+    for left in (".frames.arrow.partial-1", ".other.arrow.partial-1"):
+        (tmp_path / left).write_bytes(b"half")
+    (tmp_path / ".frames.arrow.partial-2").mkdir()
+    with writing_frames(tmp_path / "frames.arrow", 2) as store:
+        store.append("a", np.zeros((3, 2)))
+    assert {path.name for path in tmp_path.iterdir()} == {"frames.arrow", ".other.arrow.partial-1"}
+
+
 @pytest.mark.parametrize("content", [b"", b"no arrow file", None])
 def test_something_else_is_refused_by_name(tmp_path, content):
     path = tmp_path / "frames.arrow"
