@@ -1,8 +1,12 @@
+import contextlib
+import functools
 import multiprocessing
 import os
 import signal
+import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -23,20 +27,18 @@ SCHEDULE = {
 
 
 class Masked(torch.utils.data.Dataset):
-    """Batches of a few rows, one now and then, each with its own share of masked tokens; in a process other than the
-    first, step `ending` is met with a SIGTERM, step `failing` with an error."""
+    """Batches of a few rows, one now and then, each with its own share of masked tokens. The second process does
+    `what` at step 4."""
 
-    def __init__(self, steps=STEPS, kind="units", ending=None, failing=None):
-        self.steps, self.kind, self.ending, self.failing = steps, kind, ending, failing
+    def __init__(self, steps=STEPS, kind="units", what=None):
+        self.steps, self.kind, self.what = steps, kind, what
 
     def __len__(self):
         return self.steps
 
     def __getitem__(self, step):
-        if os.environ.get("RANK") == "1" and step == self.ending:
-            os.kill(os.getpid(), signal.SIGTERM)
-        if os.environ.get("RANK") == "1" and step == self.failing:
-            raise ValueError("no such batch")
+        if self.what and step == 4 and os.environ["RANK"] == "1":
+            self.what()
         generator = torch.Generator().manual_seed(step)
         rows = step % 5 + 1
         mask = torch.rand(rows, 49, generator=generator) < torch.rand(rows, 1, generator=generator)
@@ -50,6 +52,18 @@ class Masked(torch.utils.data.Dataset):
             }
         frames = torch.randn(rows, 49, 240, generator=generator)
         return {"input_values": frames * ~mask[..., None], "mask": mask, "frames": frames}
+
+
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def fail():
+    raise ValueError("no such batch")
+
+
+def tell(file):
+    file.write_text(str(os.getpid()))
 
 
 @pytest.fixture(autouse=True)
@@ -82,17 +96,13 @@ def assert_same_training(one, other):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A function that trains a model in so many processes and parts, returned with its history; each once."""
+    """A function that trains a model in so many processes, once, and returns it with its history."""
     made = {}
 
     def of(processes):
         if processes not in made:
-            model, folder = hubert(), tmp_path_factory.mktemp("training")
-            watched = Masked(3)
-            history = train(
-                model, Masked(), folder, SCHEDULE, 0, {}, watched, masked_accuracy, processes=processes
-            )  # fmt: skip
-            made[processes] = model, history
+            model, told = hubert(), (tmp_path_factory.mktemp("training"), SCHEDULE, 0, {}, Masked(3), masked_accuracy)
+            made[processes] = model, train(model, Masked(), *told, processes=processes)
         return made[processes]
 
     return of
@@ -110,7 +120,7 @@ def test_two_processes_train_as_one_does(trained):
 @pytest.mark.xdist_group("trained")
 def test_what_a_signal_stopped_in_one_process_goes_on_in_all_with_the_same_bits(trained, tmp_path):
     with pytest.raises(UserError, match="Training was stopped at step [3-7] of 10"):
-        train(hubert(), Masked(ending=4), tmp_path, SCHEDULE, 0, {}, Masked(3), masked_accuracy, processes=2)
+        train(hubert(), Masked(what=end), tmp_path, SCHEDULE, 0, {}, Masked(3), masked_accuracy, processes=2)
     assert not multiprocessing.active_children()
     model = hubert()
     train(model, Masked(), tmp_path, SCHEDULE, 0, {}, Masked(3), masked_accuracy, processes=2)
@@ -119,8 +129,29 @@ def test_what_a_signal_stopped_in_one_process_goes_on_in_all_with_the_same_bits(
 
 def test_a_process_that_fails_ends_all_and_says_why(tmp_path):
     with pytest.raises(Exception, match="no such batch"):
-        train(hubert(), Masked(failing=2), tmp_path, SCHEDULE, 0, {}, processes=2)
+        train(hubert(), Masked(what=fail), tmp_path, SCHEDULE, 0, {}, processes=2)
     assert not multiprocessing.active_children()
+
+
+def train_long(folder):
+    batches = Masked(100_000, what=functools.partial(tell, folder / "told"))
+    train(hubert(), batches, folder / "training", SCHEDULE, 0, {}, processes=2)
+
+
+def test_a_kill_of_the_first_process_ends_the_others(tmp_path):
+    first = multiprocessing.get_context("spawn").Process(target=train_long, args=(tmp_path,))
+    first.start()
+    while not (tmp_path / "told").is_file() or not (tmp_path / "told").read_text():
+        assert first.is_alive()
+        time.sleep(0.05)
+    other = psutil.Process(int((tmp_path / "told").read_text()))
+    first.kill()
+    first.join()
+    deadline = time.monotonic() + 60
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while other.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("model", "kind"), [(hubert, "units"), (mockingjay, "frames")])

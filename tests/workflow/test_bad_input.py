@@ -107,6 +107,10 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"systems": {"hubert-mean": {"options": {"pooling": "max"}}}}, 'cannot have pooling "max": it is mean,'),
         ({"pretraining": {"first": {"units": None}}}, "first lacks the key 'units': model mel-hubert needs it"),
         ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for model mockingjay"),
+        (
+            {"pretraining": {"surroundings": {"schedule": {"parts": 2}}}},
+            "parts: model npc norms over the whole batch",
+        ),
         ({"pretraining": {"random-spans": {"masking": "matched"}}}, "masking needs the key 'intensity' too"),
         ({"pretraining": {"surroundings": {"intensity": "energy"}}}, "without score_branch or weighted: set one"),
         ({"pretraining": {"random-spans": {"intensity": "energy"}}}, "without masking or score_branch: set one"),
