@@ -1,6 +1,7 @@
 """A step's batch in shares, for several processes or for one after the other, at the gradient of the whole batch."""
 
 import contextlib
+import gc
 import inspect
 import os
 import signal
@@ -97,6 +98,7 @@ def together(processes: int, work: Callable, *told: object) -> Iterator[None]:
 
 
 def _other(number, processes, meeting, work, told):
+    gc.enable()  # a job's script, which was read here too, leaves that to the job
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what torch has the system send when the first process is gone
     with _member(number + 1, processes, meeting):
         work(*told)
