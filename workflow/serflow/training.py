@@ -110,7 +110,7 @@ def _trained(model, batches, folder, schedule, seed, validation, measure, select
         disable_tqdm=True,
         label_names=[model.target],
     )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # more than one process has them, or the first one is used
+    arguments._n_gpu = min(1, arguments.n_gpu)  # a process has one, however many it sees
     trainer = _Trainer(
         model,
         arguments,
@@ -143,16 +143,16 @@ def fit(
     made: dict,
     files: dict | None = None,
     told: dict | None = None,
-    **watched: object,
+    **more: object,
 ) -> None:
     """`train`, then save what was learned as the model folder `folder`, whole or not at all, with `history.csv` and
     `made.json` in it and the JSON `files` beside.
 
-    `told`: what columns of the history say of this run (system, fold, seed); `watched`: as `train` takes it. What is
+    `told`: what columns of the history say of this run (system, fold, seed); `more`: what else `train` takes. What is
     kept for resuming lies beside until `forget_checkpoints`.
     """
     folder = Path(folder)
-    history = train(model, batches, checkpoints_of(folder), schedule, seed, made, **watched)
+    history = train(model, batches, checkpoints_of(folder), schedule, seed, made, **more)
     with artifacts.replacing(folder) as temporary:
         model.save_pretrained(temporary)
         for name, value in {"made.json": made, **(files or {})}.items():
