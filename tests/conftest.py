@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("serflow", deadline=None)  # how busy the machine is decides no test
 settings.load_profile("serflow")
@@ -17,14 +18,21 @@ settings.load_profile("serflow")
 PROJECT = Path(__file__).parents[1]
 TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
 PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transformer", "dsnet", "gemo-clap")]
+SHARING = ("test_dag", "test_leak", "test_sixth_paper", "test_killed")  # modules whose tests take `finished`
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items):
-    """What shares the finished run goes to one worker, and first, so that it is made once and nobody waits for it."""
-    for item in items:
-        if "finished" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("finished"))
+class Scheduling(LoadScopeScheduling):
+    """Every test is for whichever process is free, but those that share the finished run are for one, and come first.
+
+    By files, for the groups that pytest-xdist 3.8 has get lost under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid):
+        return "finished" if Path(nodeid.partition("::")[0]).stem in SHARING else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 class Checkout:
