@@ -12,6 +12,8 @@ def main(arguments: list[str] | None = None) -> int | None:
     commands = parser.add_subparsers(required=True, metavar="command")
     _doctor(commands)
     _versioning(commands)
+    _export(commands)
+    _import(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -64,10 +66,56 @@ def _versioning(commands):
         parser.set_defaults(run=lambda options, command=command: command())
 
 
+def _export(commands):
+    text = "write a saved model for use without serflow, as a class of transformers or as an ONNX graph"
+    parser = commands.add_parser(
+        "export",
+        help=text,
+        description=f"To {text}. What is not normalised over the utterance itself must be normalised by the caller.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="a model folder: of an encoder, a pretraining or a system")
+    parser.add_argument("target", metavar="TARGET", help="the folder to write, which must not exist")
+    parser.add_argument(
+        "--onnx", action="store_true", help="write TARGET/model.onnx, which any head and layer can be"
+    )
+    parser.set_defaults(run=_run_export)
+
+
+def _import(commands):
+    text = "make a model folder of a HuBERT checkpoint of fairseq or torchaudio"
+    parser = commands.add_parser(
+        "import",
+        help=text,
+        description=f"To {text}, read as data: nothing in it is run. serflow and transformers load the folder.",
+    )
+    parser.add_argument("file", metavar="FILE", help="as hubert_base_ls960.pt or hubert_fairseq_base_ls960.pth")
+    parser.add_argument("target", metavar="TARGET", help="the folder to write, which must not exist")
+    parser.add_argument(
+        "--heads",
+        type=int,
+        default=None,
+        metavar="N",
+        help="attention heads a layer, of a size that is not published",
+    )
+    parser.set_defaults(run=_run_import)
+
+
 def _run_doctor(options):
     from serflow.doctor import examine
 
     return examine(options.configfile, options.config, options.cores)
+
+
+def _run_export(options):
+    from serflow.export import export
+
+    export(options.folder, options.target, options.onnx)
+
+
+def _run_import(options):
+    from serflow.export import import_hubert
+
+    import_hubert(options.file, options.target, options.heads)
 
 
 def _cores(text):
