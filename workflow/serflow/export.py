@@ -71,17 +71,19 @@ def plain(model: PreTrainedModel, folder: str | Path) -> PreTrainedModel:
     if encoder is model:
         return _filled(AutoModel.from_config(_plain_config(encoder)), encoder.state_dict())
     config, head = model.config, model.head
-    pooling = (config.options or {}).get("pooling", "mean+std")
-    if config.head != "pooled" or pooling != "mean":
-        has = f"pooling {pooling}" if config.head == "pooled" else f"the head {config.head}"
+    if config.head != "pooled" or head.pooling.score is not None or head.pooling.deviations:
+        has = "attention or deviations in its pooling" if config.head == "pooled" else f"the head {config.head}"
         raise UserError(
             f"{folder} has {has}, and transformers classifies audio by the mean over frames alone: export it with "
             "--onnx."
         )
     layers, shares = _layers(model)
-    chosen = {"num_hidden_layers": layers, "use_weighted_layer_sum": shares is not None}
+    # Of the states that are summed the last is the one behind the last norm, as in serflow.
+    summed = {"use_weighted_layer_sum": shares is not None, "tie_last_hidden_states": True}
     names = {"id2label": config.id2label, "label2id": config.label2id, "classifier_proj_size": _width(head)}
-    made = AutoModelForAudioClassification.from_config(_plain_config(encoder, **chosen, **names))
+    made = AutoModelForAudioClassification.from_config(
+        _plain_config(encoder, num_hidden_layers=layers, **summed, **names)
+    )
     weights = {f"{made.base_model_prefix}.{name}": value for name, value in encoder.state_dict().items()}
     weights |= {"layer_weights": shares, **_projector(head), **_classifier(head)}
     return _filled(made, weights)

@@ -4,11 +4,14 @@ Shapes: B utterances, N samples, F frames of 10 ms, T tokens, D hidden size.
 """
 
 import contextlib
+import importlib.util
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -19,9 +22,9 @@ from serflow.audio import RATE
 from serflow.errors import UserError
 from serflow.features import WIDTHS
 from serflow.heads.classifier import EmotionClassifier
-from serflow.models.mel_hubert import MelFrontEnd
 
-TRACED = (3, 2 * RATE)  # utterances and samples of the batch that is traced; not 1, which would stay 1
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+TRACED, CHECKED = (3, 2 * RATE), (2, 3 * RATE + 1111)  # utterances, samples; a single one would stay single
 
 
 def write(model: PreTrainedModel, reads: str, file: Path, normalise: bool) -> None:
@@ -29,54 +32,71 @@ def write(model: PreTrainedModel, reads: str, file: Path, normalise: bool) -> No
 
     Inputs: `input_values` float32, `[B, N]` samples in [-1, 1] at 16 kHz or `[B, F, width]` frames as serflow
     extracts them, and `lengths` int64 `[B]`, the valid ones of each row. Outputs: `logits` `[B, classes]`; or
-    `last_hidden_state` `[B, T, D]` and its valid `lengths_out` `[B]`. `normalise`: every utterance by its own mean
+    `last_hidden_state` `[B, T, D]` and its valid number `tokens` `[B]`. `normalise`: every utterance by its own mean
     and deviation, in the graph. Metadata: `reads`, and the `classes` as a JSON list.
 
-    Raises UserError where packages are missing, and for a network that the exporter cannot write.
+    What ONNX Runtime makes of the file is compared with the model. Raises UserError where packages are missing, and
+    for a network that cannot be written.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"--onnx needs the package {error.name}: install serflow's extra onnx (uv pip install onnx onnxscript)."
-        ) from error
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise UserError(f"--onnx needs {', '.join(missing)}: run .venv/bin/uv pip install {' '.join(missing)}.")
     classifies = isinstance(model, EmotionClassifier)
-    encoder = model.encoder if classifies else model
-    if isinstance(getattr(encoder, "feature_extractor", None), MelFrontEnd):
-        encoder.feature_extractor = Stacking(encoder.config.stack)
-    count, samples = TRACED
-    shape = (count, samples) if reads == "audio" else (count, samples * 100 // RATE, WIDTHS[reads])
-    example = torch.randn(shape, generator=torch.Generator().manual_seed(0)), torch.full((count,), shape[1])
-    free = torch.export.Dim.DYNAMIC
+    if classifies and hasattr(model.head, "class_vectors"):  # of prompts, the same whatever is heard
+        words, scales = model.head.class_vectors().detach(), model.head.scales().detach()
+        model.head.class_vectors, model.head.scales = lambda: words, lambda: scales
+    graph, free = Graph(model, normalise).eval(), torch.export.Dim.DYNAMIC
     try:
-        with _quiet():
+        with _quiet(), _symbolic(model):
             program = torch.onnx.export(
-                Graph(model, normalise).eval(),
-                example,
+                graph,
+                _example(reads, *TRACED),
                 dynamo=True,
                 dynamic_shapes=({0: free, 1: free}, {0: free}),
                 input_names=["input_values", "lengths"],
-                output_names=["logits"] if classifies else ["last_hidden_state", "lengths_out"],
+                output_names=["logits"] if classifies else ["last_hidden_state", "tokens"],
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        what = (
-            f"{encoder.config.model_type} under the head {model.config.head}"
-            if classifies
-            else encoder.config.model_type
-        )
-        reason = " ".join(str(error.__cause__ or error).split())[:200]
-        raise UserError(
-            f"torch cannot write {what} as a graph ({reason}): use it with serflow, where it loads with load_encoder "
-            "or EmotionClassifier.from_pretrained."
-        ) from error
+        raise _refusal(model, error.__cause__ or error) from error
     program.model.metadata_props["reads"] = reads
     if classifies:
-        program.model.metadata_props["classes"] = json.dumps(
-            [model.config.id2label[i] for i in range(model.config.num_labels)]
-        )
+        names = [model.config.id2label[number] for number in range(model.config.num_labels)]
+        program.model.metadata_props["classes"] = json.dumps(names)
     program.save(file)
+    _check(graph, file, reads)
+
+
+def _example(reads, count, samples):
+    """Noise: `count` utterances, each shorter than the one before, the longest of `samples`."""
+    shape = (count, samples) if reads == "audio" else (count, samples * 100 // RATE, WIDTHS[reads])
+    lengths = torch.tensor([shape[1] - number * shape[1] // (2 * count) for number in range(count)])
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)), lengths
+
+
+def _check(graph, file, reads):
+    """UserError unless ONNX Runtime gives what the model gives, for a batch of another size than the traced one."""
+    import onnxruntime
+
+    values, lengths = _example(reads, *CHECKED)
+    with torch.no_grad():
+        expected = graph(values, lengths)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    try:
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        found = session.run(None, {"input_values": values.numpy(), "lengths": lengths.numpy()})
+        torch.testing.assert_close(tuple(map(torch.from_numpy, found)), expected, atol=1e-3, rtol=1e-3)
+    except Exception as error:  # ONNX Runtime's errors share no public class
+        raise _refusal(graph.model, error) from error
+
+
+def _refusal(model, error):
+    what = model.config.model_type
+    if isinstance(model, EmotionClassifier):
+        what = f"{model.encoder.config.model_type} under the head {model.config.head}"
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{what} cannot become a graph ({reason}): load it with serflow instead, or choose another model."
+    )
 
 
 class Graph(nn.Module):
@@ -91,7 +111,7 @@ class Graph(nn.Module):
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         if self.normalise:
             input_values = normalised(input_values, lengths)
-        with _AsPadded():
+        with _Traced() if torch.compiler.is_exporting() else contextlib.nullcontext():
             output = self.model(input_values, lengths)
         if isinstance(self.model, EmotionClassifier):
             return output.logits
@@ -112,26 +132,38 @@ def normalised(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     return centred / (variance.sqrt() + 1e-10 if values.dim() == 3 else (variance + 1e-7 / 32768**2).sqrt())
 
 
-class Stacking(nn.Module):
-    """`MelFrontEnd`, whose `len` of a batch would become a constant of the graph."""
+class _Traced(TorchFunctionMode):
+    """What a forward pass asks of the values of tensors, answered so that the graph holds for any.
 
-    def __init__(self, stack: int) -> None:
-        super().__init__()
-        self.stack = stack
-
-    def forward(self, input_values: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        tokens = input_values.shape[1] // self.stack
-        return input_values[:, : tokens * self.stack].unflatten(1, (tokens, self.stack)).flatten(2).transpose(1, 2)
-
-
-class _AsPadded(TorchFunctionMode):
-    """A forward pass asks values of tensors only whether nothing is padded, for a faster way: here the answer is no,
-    whose way is exact for both."""
+    Whether nothing is padded, for a faster way: no, whose way is exact for both. Which rows are valid, to compute
+    them alone: all are taken, in the same order, and those that are not are left out where they are put back.
+    """
 
     def __torch_function__(self, function, types, arguments=(), named=None) -> object:
         if function is torch.Tensor.__bool__:
             return False
+        chosen = arguments[1] if len(arguments) > 1 else None
+        if isinstance(chosen, torch.Tensor) and chosen.dtype == torch.bool:
+            if function is torch.Tensor.__getitem__:
+                return arguments[0].flatten(0, chosen.dim() - 1)
+            if function is torch.Tensor.__setitem__:
+                whole, _, rows = arguments
+                return whole.copy_(torch.where(chosen[..., None], rows.view_as(whole), whole))
         return function(*arguments, **(named or {}))
+
+
+@contextlib.contextmanager
+def _symbolic(model: nn.Module) -> Iterator[None]:
+    """In the modules of serflow that `model` is of, `len` of a tensor is a symbol: Python's would be a constant."""
+    names = {type(part).__module__ for part in model.modules()}
+    with contextlib.ExitStack() as stack:
+        for module in (sys.modules[name] for name in names if name.startswith("serflow.")):
+            stack.enter_context(patch.object(module, "len", _length, create=True))
+        yield
+
+
+def _length(values):
+    return values.shape[0] if isinstance(values, torch.Tensor) else len(values)
 
 
 @contextlib.contextmanager
