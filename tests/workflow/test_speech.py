@@ -41,7 +41,7 @@ def test_an_encoder_of_speech_is_where_another_corpus_starts(checkout):
     assert checkout.run("--", FIRST, **STARTED)[0] == 0
     assert checkout.planned(**STARTED)["pretrain"] == 13  # of fourteen
     (folder / "model.safetensors").touch()
-    assert checkout.planned(**STARTED)["pretrain"] == 12
+    assert checkout.planned(**STARTED)["pretrain"] == 14
 
     wav = sorted((checkout.folder / "results/demo/raw/wav").iterdir())[0]
     samples, rate = soundfile.read(wav)
