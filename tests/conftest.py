@@ -31,6 +31,7 @@ class Scheduling(LoadScopeScheduling):
         return "finished" if Path(nodeid.partition("::")[0]).stem in SHARING else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
