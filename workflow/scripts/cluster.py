@@ -10,7 +10,7 @@ from serflow.artifacts import replacing, write_json
 from serflow.clustering import fit_kmeans, unit_quality
 from serflow.errors import UserError
 from serflow.folds import heard_by
-from serflow.frames import FrameStore, writing_frames
+from serflow.frames import FrameStore, centres, on_grid, writing_frames
 from serflow.progress import say
 
 LEVELS = 5
@@ -21,7 +21,7 @@ def true_levels(folder, utterances, counts, hop):
     curves = []
     for utterance, count in zip(utterances, counts, strict=True):
         table = pd.read_csv(Path(folder, f"{utterance}.csv"))
-        curves.append(np.interp((np.arange(count) + 0.5) * hop, table["time"], table["intensity"]))
+        curves.append(on_grid(table["intensity"], table["time"], centres(count, hop)))
     curve = np.concatenate(curves)
     return np.searchsorted(np.quantile(curve, np.arange(1, LEVELS) / LEVELS), curve)
 

@@ -32,6 +32,6 @@ with job(snakemake) as made:
                     figures.save(figure, folder / f"{system}-{kind}.{form}")
         if snakemake.input.units:
             known = snakemake.params.sweep, snakemake.params.titles, predictions, histories
-            points = sweep_points(*known, pd.read_csv(snakemake.input.units))
+            points = sweep_points(*known, pd.read_csv(snakemake.input.units), classes)
             for form in ("png", "svg"):
                 figures.save(figures.sweep_curves(points, snakemake.params.title), folder / f"sweep.{form}")

@@ -8,8 +8,7 @@ import pandas as pd
 from job import job
 from serflow.artifacts import write_text
 from serflow.evaluation.intensity import agreement, separation, to_markdown
-from serflow.frames import FrameStore
-from serflow.intensity import centres, on_grid
+from serflow.frames import FrameStore, centres, on_grid
 
 with job(snakemake) as made:
     utterances, folds = (pd.read_parquet(snakemake.input[key]) for key in ("utterances", "folds"))

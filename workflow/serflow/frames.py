@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import ArrayLike
 
 from serflow.artifacts import encode, replacing
 from serflow.errors import UserError
@@ -143,3 +144,13 @@ def batches_by_length(lengths: np.ndarray, budget: float) -> list[np.ndarray]:
             batch = []
         batch.append(row)
     return [*batches, np.array(batch)] if batch else batches
+
+
+def centres(frames: int, hop: float = 0.01) -> np.ndarray:
+    """Time in s of the centre of each of `frames` 25 ms windows `hop` s apart: 10 ms fbank frames, 20 ms tokens."""
+    return 0.0125 + hop * np.arange(frames)
+
+
+def on_grid(scores: ArrayLike, times: ArrayLike, wanted: ArrayLike) -> np.ndarray:
+    """Frame `scores` `[T]` at `times` (s, rising), interpolated linearly to the times `wanted`; constant beyond."""
+    return np.interp(wanted, times, scores).astype(np.float32)

@@ -17,12 +17,13 @@ def expand(config: dict) -> dict[str, dict]:
     """
     sweeps = {}
     for units, entry in list(config["units"].items()):
+        if entry["frames"] == "mfcc" and isinstance(entry["layer"], list):
+            raise UserError(f"config: units.{units}.layer is a list, but MFCC have no layers: remove it.")
         values = {key: entry[key] if isinstance(entry[key], list) else [entry[key]] for key in SWEPT}
         choices = [dict(zip(SWEPT, chosen, strict=True)) for chosen in product(*values.values())]
         entry.update(choices[0])
         systems = _systems_on(config, units)
         compared = {system: {"of": system, "units": units, **choices[0]} for system in systems}
-        rows = dict.fromkeys(systems)  # each against the one it varies
         for chosen in choices[1:]:
             told = {key: chosen[key] for key in SWEPT if len(values[key]) > 1}
             suffix = "".join(f"-{key}{value}" for key, value in told.items())
@@ -34,9 +35,8 @@ def expand(config: dict) -> dict[str, dict]:
                 other = {"encoder": config["systems"][system]["encoder"] + suffix, "title": title}
                 _add(config, "systems", system, suffix, other)
                 compared[system + suffix] = {"of": system, "units": units + suffix, **chosen}
-                rows[system + suffix] = system
         if len(choices) > 1 and systems:
-            sweeps[_add_table(config, units, rows)] = compared
+            sweeps[_add_table(config, units, compared)] = compared
     return sweeps
 
 
@@ -51,10 +51,11 @@ def _add(config, section, name, suffix, differences):
     config[section][name + suffix] = {**config[section][name], **differences}
 
 
-def _add_table(config, units, rows):
-    """No row of it is a claim, which choosing the best one afterwards would bend."""
+def _add_table(config, units, compared):
+    """Each system against the one it varies. No row is a claim, which choosing the best one afterwards would bend."""
     name = f"{units}-sweep"
     if name in config["tables"]:
         raise UserError(f"config: tables.{name} is made by the sweep of units.{units}: rename yours.")
+    rows = {system: told["of"] if told["of"] != system else None for system, told in compared.items()}
     config["tables"][name] = {"title": f"Units {units}: what k and layer change", "rows": rows, "claims": []}
     return name

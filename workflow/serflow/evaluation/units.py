@@ -40,6 +40,7 @@ def sweep_points(
     predictions: dict[str, pd.DataFrame],
     histories: dict[str, pd.DataFrame],
     units: pd.DataFrame,
+    classes: list[str],
 ) -> pd.DataFrame:
     """What `figures.sweep_curves` draws: the UA of each fold and seed for test and, where they were watched, for
     validation speakers, at the best step; and of the units what `units_table` tells.
@@ -50,7 +51,7 @@ def sweep_points(
     for system, told in sweep.items():
         line = {"line": titles[told["of"]], "k": told["k"], "layer": told["layer"]}
         for _, run in predictions[system].groupby(["fold", "seed"]):
-            counts = confusion(run["label"], run["prediction"], sorted(run["label"].unique()))
+            counts = confusion(run["label"], run["prediction"], classes)
             points.append({"measure": "UA, test speakers", **line, "value": unweighted_accuracy(counts)})
         watched = histories[system].query("quantity == 'validation UA'")
         best = watched.groupby(["fold", "seed"])["value"].max()

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
 from serflow.features import SPECTROGRAM_HOP, spectrogram
-from serflow.frames import FrameStore, batches_by_length
+from serflow.frames import FrameStore, batches_by_length, centres, on_grid
 from serflow.models import network_class
 
 if TYPE_CHECKING:
@@ -50,16 +49,6 @@ def check_unheard(utterances: pd.DataFrame, heard: pd.DataFrame, model: str) -> 
             f"{model} was fitted on {shared.sum()} recordings of this corpus, whose test speakers it would know: "
             "let intensity.corpus name one that shares no speakers, or remove it, and every fold trains its own."
         )
-
-
-def centres(frames: int, hop: float = 0.01) -> np.ndarray:
-    """Time in s of the centre of each of `frames` 25 ms windows `hop` s apart: 10 ms fbank frames, 20 ms tokens."""
-    return 0.0125 + hop * np.arange(frames)
-
-
-def on_grid(scores: ArrayLike, times: ArrayLike, wanted: ArrayLike) -> np.ndarray:
-    """Frame `scores` `[T]` at `times` (s, rising), interpolated linearly to the times `wanted`; constant beyond."""
-    return np.interp(wanted, times, scores).astype(np.float32)
 
 
 def scores(method: str, model: nn.Module | None, samples: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
