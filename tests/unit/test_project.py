@@ -68,8 +68,9 @@ def test_shipped_configurations_are_complete(overlay):
         return both | {key: merge(base[key], over[key]) for key in nested}
 
     base = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
-    if overlay.stem == "gemo-clap-pretrained":  # what it changes is in the paper's
-        base = merge(base, yaml.safe_load((PROJECT / "config/gemo-clap.yaml").read_text()))
+    if overlay.stem.endswith("-pretrained"):  # what it changes is in the paper's
+        paper = overlay.stem.removesuffix("-pretrained")
+        base = merge(base, yaml.safe_load((PROJECT / f"config/{paper}.yaml").read_text()))
     config.complete(merge(base, yaml.safe_load(overlay.read_text())))
 
 
