@@ -54,6 +54,9 @@ rule all:
 
 onsuccess:
     print(f"Tables: {RESULTS}/tables/   Figures: {RESULTS}/figures/")
+    earlier = mark_earlier(config, Path(RESULTS) / "tables")
+    if earlier:
+        print(f"Of other classes, folds or seeds, and marked so: {', '.join(earlier)}")
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()  # Snakemake's limit of jobs a second, which would hold the end of every run for that second

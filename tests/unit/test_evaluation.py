@@ -376,3 +376,35 @@ def test_curves_have_a_thin_line_a_run_and_a_bold_mean_over_shared_steps():
     assert (bold.get_xdata().min(), bold.get_xdata().max()) == (1, 50)
     between = np.interp(10, [1, 11], [1 + 1 / 2, 1 + 1 / 12])
     assert bold.get_ydata()[1] == pytest.approx((1 / 11 + between) / 2)
+
+
+CONTROLS = {"majority": "majority", "level": "nuisance"}
+
+
+def of_rows(**scores):
+    """A table of these UA and the lower ends of their intervals."""
+    rows = [{"system": name, "name": name, "UA": ua, "UA_low": low} for name, (ua, low) in scores.items()]
+    return pd.DataFrame(rows).assign(utterances=9)
+
+
+@pytest.mark.parametrize(
+    ("told", "scores"),
+    [
+        ([], {"majority": (0.25, 0.25), "level": (0.4, 0.3), "ours": (0.6, 0.5)}),
+        (["beyond chance: scores may be of how"], {"level": (0.623, 0.5), "ours": (0.662, 0.55)}),
+        (["less than a guess"], {"majority": (0.035, 0.0), "ours": (0.6, 0.5)}),
+        (["exceeds guessing (25.0) beyond chance"], {"majority": (0.25, 0.25), "ours": (0.3, 0.2)}),
+        (["exceeds guessing"], {"ours": (0.2, np.nan)}),
+        ([], {"majority": (0.25, 0.25)}),
+    ],
+)
+def test_scores_that_controls_explain_are_told(told, scores):
+    found = list(tables.cautions(of_rows(**scores), CONTROLS, 0.25))
+    assert len(found) == len(told) and all(part in text for part, text in zip(told, found, strict=True))
+
+
+def test_warnings_stand_first_under_a_table(table):
+    *_, empty, first, _, _, _, last = tables.to_markdown(table, ["note"], ["mind\nthis"]).splitlines()
+    assert (empty, first, last) == ("", "- **Warning:** mind this", "- note")
+    below = tables.to_latex(table, ["note"], ["mind this"]).split(r"\end{tabular}")[1]
+    assert below.index("Warning: mind this") < below.index("pooled over folds")

@@ -6,7 +6,7 @@ from snakemake.logging import LogEvent, logger
 from serflow import config as configuration
 from serflow import lineage
 from serflow.artifacts import check_writable
-from serflow.classical import CLASSICAL
+from serflow.classical import CLASSICAL, CONTROLS
 from serflow.corpora import adapters, published
 from serflow.errors import UserError
 from serflow.features import WIDTHS

@@ -4,6 +4,26 @@
 include: "inputs/evaluation.smk"
 
 
+rule audit:
+    input:
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+        nuisance=f"{RESULTS}/features/nuisance.parquet",
+    output:
+        audit=f"{RESULTS}/corpus/audit.json",
+    log:
+        f"{LOGS}/audit.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        protocol=config["folds"]["protocol"],
+        code=code("audit"),
+    message:
+        "Looking for what tells emotions without being emotion"
+    script:
+        "../scripts/audit.py"
+
+
 rule table:
     input:
         predictions=table_predictions,
@@ -13,6 +33,7 @@ rule table:
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
         protocol=rules.protocol.output.protocol,
+        audit=rules.audit.output.audit,
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         markdown=report(f"{RESULTS}/tables/{{table}}.md", caption="../report/table.rst", category="Tables"),

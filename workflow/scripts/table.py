@@ -10,7 +10,15 @@ from serflow.artifacts import write_json, write_text
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
 from serflow.evaluation.results import read_predictions
-from serflow.evaluation.tables import build_table, masking_notes, scores_of_parts, to_latex, to_markdown, to_metrics
+from serflow.evaluation.tables import (
+    build_table,
+    cautions,
+    masking_notes,
+    scores_of_parts,
+    to_latex,
+    to_markdown,
+    to_metrics,
+)
 from serflow.protocol import sentences
 
 with job(snakemake) as made:
@@ -39,12 +47,17 @@ with job(snakemake) as made:
     card = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
     for marked in ("heard unlabelled test audio", "normalised by speaker"):  # those of other tables are told there
         card[marked] = [title for title in card[marked] if title in settings["titles"].values()]
-    notes = [*sentences(card), *settings["recipe"], *masking_notes(maskings)]
+    audit = json.loads(Path(snakemake.input.audit).read_text(encoding="utf-8"))["findings"]
+    warned = [finding["text"] for finding in audit if finding["warning"]]
+    warned += cautions(table, settings["controls"], 1 / len(classes))
+    notes = [*sentences(card), *(finding["text"] for finding in audit if not finding["warning"])]
+    notes += [*settings["recipe"], *masking_notes(maskings)]
     notes += probe_notes(predictions, settings["titles"])
     if snakemake.input.intensity:
         notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
+    notes += [settings["stamp"]]
     write_text(snakemake.output.csv, table.to_csv(index=False))
-    write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes)}")
-    write_text(snakemake.output.latex, to_latex(table, notes))
+    write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes, warned)}")
+    write_text(snakemake.output.latex, to_latex(table, notes, warned))
     write_json(snakemake.output.metrics, to_metrics(table))
     write_text(snakemake.output.scores, scores_of_parts(predictions, tested, classes).to_csv(index=False))

@@ -18,6 +18,7 @@ from serflow.progress import track
 CHUNK = 16  # utterances that a worker takes at a time
 WINDOW, HOP = RATE // 40, RATE // 100  # samples: 25 ms every 10 ms
 QUIETEST = 1e-10  # power of digital silence: -100 dB
+SOFTEST = 5  # percentile of frame levels that counts as the noise floor
 SPEECH = 30.0  # dB below the loud frames down to which a frame is speech
 PAUSE = 0.2  # s: shorter silence inside speech is articulation, a plosive's closure say
 
@@ -61,6 +62,7 @@ def nuisance(samples: np.ndarray) -> dict[str, float]:
         "seconds_behind": (len(speech) - 1 - last) * HOP / RATE,
         "pauses": len(pauses),
         "seconds_of_a_pause": pauses.mean() if len(pauses) else 0.0,
+        "floor": np.percentile(level, SOFTEST),
     }
 
 

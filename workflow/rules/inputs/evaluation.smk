@@ -2,6 +2,14 @@
 from itertools import product
 
 from serflow.evaluation.recipes import recipe_sentences
+from serflow.evaluation.stamps import mark_earlier, misfits, stamp
+
+if workflow.is_main_process:  # a file that git brought is nobody's result, as far as Snakemake knows
+    for table in misfits(config, Path(RESULTS) / "tables"):
+        logger.warning(
+            f"{RESULTS}/tables/{table}.md was made by another configuration than this one, or does not say by which: "
+            f"--forcerun {RESULTS}/tables/{table}.md makes it anew where nothing else does."
+        )
 
 
 def every_table():
@@ -98,6 +106,9 @@ def table_settings(wildcards):
     table = config["tables"][wildcards.table]
     unheard = {system: config["systems"][system].get("zero_shot") for system in table["rows"]}
     told = {"titles": table_titles(wildcards), "recipe": list(recipe_sentences(config, table["rows"]))}
+    told["stamp"] = stamp(config, wildcards.table)
+    methods = {system: config["systems"][system]["method"] for system in table["rows"]}
+    told["controls"] = {system: method for system, method in methods.items() if method in CONTROLS}
     return {**table, **told, "zero_shot": {system: classes for system, classes in unheard.items() if classes}}
 
 

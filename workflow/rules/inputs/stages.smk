@@ -8,7 +8,7 @@ def features_read(classical, networks, units, intensities):
     read += [f"{RESULTS}/features/mfcc.arrow"] * ("mfcc" in frames)
     methods = [CLASSICAL[config["systems"][name]["method"]] for name in classical]
     summaries = [method.reads for method in methods if method.reads] + ["functionals"] * needs_strengths(intensities)
-    for name in summaries:
+    for name in [*summaries, *["nuisance"] * bool(config["tables"])]:  # which the audit reads
         read += [f"{RESULTS}/features/{name}.parquet", store_of(UTTERANCE_FEATURES[name])]
     return sorted({path for path in read if path.startswith(f"{RESULTS}/features/")})
 
@@ -71,7 +71,7 @@ def stages():
         made[stage] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for name in names for pool in pools_of(name)]
     for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
         made[stage] = [path for name in names for path in predictions_of(name)]
-    made["tables"] = every_table()
+    made["tables"] = [f"{RESULTS}/corpus/audit.json", *every_table()] if config["tables"] else every_table()
     return {stage: files for stage, files in made.items() if files}
 
 

@@ -85,6 +85,7 @@ def _corpus(run, rows, root):
     import numpy as np
 
     from serflow import audio
+    from serflow.audit import audit
     from serflow.folds import PARTS, split
 
     settings = run.config["corpus"]
@@ -119,6 +120,8 @@ def _corpus(run, rows, root):
     folds = split(told_apart, **run.config["folds"])
     a_fold = folds["part"].value_counts() / folds["fold"].nunique()
     yield OK, "a fold has, on average, " + ", ".join(f"{a_fold.get(part, 0):.0f} {part}" for part in PARTS)
+    for finding in audit(usable, folds, run.config["folds"]["protocol"]):
+        yield WARNING if finding.warning else OK, finding.text
     yield from _resolvable(run.config, usable[usable["utterance"].isin(folds["utterance"][folds["part"] == "test"])])
 
     tried = usable.iloc[np.unique(np.linspace(0, len(usable) - 1, OPENED).astype(int))]

@@ -4,7 +4,7 @@ The scores of its speakers, folds and classes stand beside it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import compress
 
 import numpy as np
@@ -23,6 +23,7 @@ COLUMNS = [
 ]  # fmt: skip
 METRICS = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "macro_F1": macro_f1}
 PARTS = {"speaker": "speaker", "fold": "fold", "class": "label"}  # kinds, and the column of a kind
+BELOW = 0.005  # how far the majority class may lie under guessing, for utterances are whole
 MINUS = "\N{MINUS SIGN}"
 HEADER = [
     "System",
@@ -141,14 +142,45 @@ def to_metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     return table.set_index("system")[list(METRICS)].to_dict("index")
 
 
-def to_markdown(table: pd.DataFrame, notes: Iterable[str] = ()) -> str:
-    """GitHub Markdown with aligned columns; the best UA in bold; below it how to read it, then `notes`."""
+def cautions(table: pd.DataFrame, controls: dict[str, str], guessing: float) -> Iterator[str]:
+    """Why the scores of a table may say nothing of emotion, or nothing at all: sentences to stand first under it.
+
+    controls: {row: its method} of those that hear no emotion. guessing: UA of a guess among all classes.
+    """
+    rows = table[table["utterances"] == table["utterances"].max()].set_index("system")  # no row of fewer classes
+    controls = {name: method for name, method in controls.items() if name in rows.index}
+    others = rows.drop(index=list(controls))
+    if others.empty:
+        return
+    best = others.loc[others["UA"].idxmax()]
+    least = best["UA"] if np.isnan(best["UA_low"]) else best["UA_low"]
+    for name, method in controls.items():
+        row, has = rows.loc[name], f'"{rows.loc[name, "name"]}" has {100 * rows.loc[name, "UA"]:.1f}'
+        if method == "nuisance" and row["UA"] >= least:
+            yield (
+                f'{has}, which the best row, "{best["name"]}" with {100 * best["UA"]:.1f}, does not exceed beyond '
+                "chance: scores may be of how speech was recorded."
+            )
+        if method == "majority" and row["UA"] < guessing - BELOW:
+            yield (
+                f"{has}, less than a guess: the commonest class of training is rare among the tested, since folds "
+                "differ in their classes."
+            )
+    if least <= guessing:
+        yield f'Not even the best row, "{best["name"]}", exceeds guessing ({100 * guessing:.1f}) beyond chance.'
+
+
+def to_markdown(table: pd.DataFrame, notes: Iterable[str] = (), cautions: Iterable[str] = ()) -> str:
+    """GitHub Markdown with aligned columns; the best UA in bold; below it `cautions`, how to read it, `notes`."""
 
     def escape(text):
         return re.sub(r"([\\`*_|~$]|<(?=\S))", r"\\\1", text)
 
     body = aligned(_cells(table, escape, "**{}**".format))
-    return "\n".join([*body, "", *(f"- {escape(_line(note))}" for note in [*_reading(table), *notes])]) + "\n"
+    warned = [f"- **Warning:** {escape(_line(caution))}" for caution in cautions]
+    return (
+        "\n".join([*body, "", *warned, *(f"- {escape(_line(note))}" for note in [*_reading(table), *notes])]) + "\n"
+    )
 
 
 def aligned(lines: list[list[str]]) -> list[str]:
@@ -158,7 +190,7 @@ def aligned(lines: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
 
 
-def to_latex(table: pd.DataFrame, notes: Iterable[str] = ()) -> str:
+def to_latex(table: pd.DataFrame, notes: Iterable[str] = (), cautions: Iterable[str] = ()) -> str:
     r"""The same as a LaTeX fragment for \input; needs \usepackage{booktabs}."""
     special = {character: "\\" + character for character in "%&#_{}$"}
     special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -170,7 +202,8 @@ def to_latex(table: pd.DataFrame, notes: Iterable[str] = ()) -> str:
     cells = _cells(table, escape, r"\textbf{{{}}}".format)
     header, *lines = [" & ".join(line) + r" \\" for line in cells]
     top = [rf"\begin{{tabular}}{{{'l' * len(cells[0])}}}", r"\toprule", header, r"\midrule"]
-    below = [rf"\par{{\footnotesize {escape(_line(note))}}}" for note in [*_reading(table), *notes]]
+    warned = (f"Warning: {caution}" for caution in cautions)
+    below = [rf"\par{{\footnotesize {escape(_line(note))}}}" for note in [*warned, *_reading(table), *notes]]
     return "\n".join([*top, *lines, r"\bottomrule", r"\end{tabular}", *below]) + "\n"
 
 
