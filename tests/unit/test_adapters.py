@@ -234,13 +234,14 @@ def test_songs_are_no_speech(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "table"), [("nemo", "data.tsv"), ("cremad", "VideoDemographics.csv")])
-def test_tables_beside_the_audio_may_be_missing_but_not_broken(tmp_path, name, table):
+def test_tables_beside_the_audio_may_be_missing_but_not_broken(tmp_path, caplog, name, table):
     root = BUILD[name](tmp_path)
     write(root / table, "a\tb\n1\t2\n")
     with pytest.raises(UserError, match=f"{table}: this is no table with the columns"):
         read_corpus(name, root)
     (root / table).unlink()
     assert set(read_corpus(name, root)[0]["gender"]) == {"unknown"}
+    assert f"there is no {table}, so" in caplog.text and "genders are unknown" in caplog.text
 
 
 def test_the_same_sentence_has_the_same_text_in_every_emotion_of_esd(tmp_path):

@@ -129,6 +129,36 @@ def test_too_few_speakers_and_missing_files(project, tmp_path):
     assert any(mark == ERROR and "files tried are unusable" in text for mark, text in found)
 
 
+def test_what_the_corpus_stage_would_find_is_told_before(project, tmp_path):
+    root = emodb(tmp_path / "speech", ["03", "08", "09", "10", "11", "12"])
+    shutil.copy(root / "wav" / "03a01Wa.wav", root / "wav" / "03a02Wa.wav")
+    shutil.copy(root / "wav" / "08a01Wa.wav", root / "wav" / "13a01Xa.wav")  # X is no emotion
+    overlay(project.folder, folds={"count": 3, "validation_speakers": 1}, corpus={"max_quarantined": 0.5})
+    found, _ = told(configuration, corpus, configfiles=["config/emodb.yaml", "over.yaml"], config=[f"root={root}"])
+    warned = [text for mark, text in found if mark == WARNING]
+    assert "1 files are copies of others and will be quarantined: wav/03a02Wa.wav." in warned
+    assert "1 speakers have no utterance of any class and are left out: 13." in warned
+    systems, pretrainings = re.search(
+        r"(\d+) systems, (\d+) pretrainings a fold for the tables flea", str(found)
+    ).groups()
+    assert (systems, pretrainings) == ("9", "4")
+
+
+def test_speakers_with_one_emotion_are_told_before_anything_is_trained(project, tmp_path):
+    names = [
+        f"{speaker}{text}{emotion}a"
+        for speaker, emotion in zip(("03", "08", "09", "10", "11", "12"), "WNWNWN", strict=True)
+        for text in ("a01", "a02")
+    ]
+    root = emodb(tmp_path / "speech", ["03", "08", "09", "10", "11", "12"], texts=("a01", "a02"))
+    for path in (root / "wav").iterdir():
+        if path.stem not in names:
+            path.unlink()
+    overlay(project.folder, folds={"count": 3, "validation_speakers": 0})
+    found, _ = told(configuration, corpus, configfiles=["config/emodb.yaml", "over.yaml"], config=[f"root={root}"])
+    assert any(mark == WARNING and text.startswith("6 of 6 speakers have one emotion alone") for mark, text in found)
+
+
 def test_a_table_that_names_absent_files(project, tmp_path):
     rows = [
         f"{speaker}{n}.wav,{speaker},{emotion}" for speaker in "ab" for n, emotion in enumerate(("joy", "anger") * 3)

@@ -47,7 +47,7 @@ def scan(root: Path) -> pd.DataFrame:
     """A row for each recording below `root`; genders are unknown without VideoDemographics.csv."""
     rows = folders.recordings(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
     genders = {}
-    for path in folders.files(root, r"VideoDemographics\.csv"):
+    for path in folders.companions(root, "VideoDemographics.csv", "genders"):
         about = folders.read_columns(root / path, ["ActorID", "Sex"])
         genders |= zip(about["ActorID"].str.strip(), about["Sex"].str.strip().str.lower(), strict=True)
     return rows.assign(

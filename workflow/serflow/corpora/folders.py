@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import logging
 import os
 import re
 from pathlib import Path
@@ -41,6 +42,17 @@ def files(root: str | Path, pattern: str) -> list[str]:
     """
     wanted, hidden = re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE), re.compile(r"(?:^|/)\.")
     return [path for path in below(root) if wanted.search(path) and not hidden.search(path)]
+
+
+def companions(root: str | Path, name: str, tells: str) -> list[str]:
+    """`files` called `name`, which an owner passes on beside the audio; a warning that what it `tells` is unknown
+    where there is none."""
+    found = files(root, re.escape(name))
+    if not found:
+        logging.getLogger("serflow").warning(
+            "%s: there is no %s, so %s are unknown: copy it there.", root, name, tells
+        )
+    return found
 
 
 def recordings(root: str | Path, pattern: str) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def scan(root: Path) -> pd.DataFrame:
     rows = folders.recordings(root, r"(?P<speaker>[A-Z]+\d)_(?P<label>[a-z]+)_(?P<text>\w+)")
     emotion = rows["label"].str.lower().map(EMOTIONS)
     rows = rows.assign(speaker=rows["speaker"].str.upper(), gender="unknown", emotion=emotion)
-    for path in folders.files(root, r"data\.tsv"):
+    for path in folders.companions(root, "data.tsv", "sentences and genders"):
         about = folders.read_columns(root / path, ["file_id", "raw_text", "gender"])
         names = about["file_id"].str.lower().str.replace(r"\.wav$", "", regex=True)
         for column, told in [("text", "raw_text"), ("gender", "gender")]:

@@ -12,14 +12,21 @@ OPENED = 8  # audio files that are tried
 
 def configuration(run: Run) -> Iterator[tuple[str, str]]:
     """The configuration as Snakemake merges it."""
-    from serflow import config
+    from serflow import config, lineage
 
     run.config = config.complete(_merged(run.configfiles, run.settings))
     config.check_root(run.config)
     config.check_intensity(run.config)
     corpus, folds = run.config["corpus"], run.config["folds"]
     yield OK, f"corpus {corpus['name']}, {folds['count']} folds, seeds {', '.join(map(str, run.config['seeds']))}"
-    yield OK, f"{len(run.config['systems'])} systems, {len(run.config['pretraining'])} pretrainings a fold"
+    rows = [name for table in run.config["tables"].values() for name in table["rows"]]
+    needed = lineage.needed(run.config, rows or run.config["pretraining"])
+    counts = {kind: len(needed & set(run.config[kind])) for kind in ("systems", "pretraining")}
+    yield OK, f"{counts['systems']} systems, {counts['pretraining']} pretrainings a fold for {_tables(run.config)}"
+
+
+def _tables(config):
+    return f"the tables {', '.join(config['tables'])}" if config["tables"] else "no table"
 
 
 def _merged(configfiles, settings):
@@ -104,6 +111,12 @@ def _corpus(run, rows, root):
         )
         if many:
             return
+    silent = sorted(set(rows["speaker"]) - set(usable["speaker"]))
+    if silent:
+        yield WARNING, f"{len(silent)} speakers have no utterance of any class and are left out: {_first(silent)}."
+    twice = _twice(root, usable["path"].unique())
+    if twice:
+        yield WARNING, f"{len(twice)} files are copies of others and will be quarantined: {_first(twice)}."
     for name, system in run.config["systems"].items():
         asked = {*(system["zero_shot"] or ()), *((system.get("options") or {}).get("prompts") or ())}
         for strange in sorted(asked - set(usable["emotion"])):
@@ -142,6 +155,26 @@ def _corpus(run, rows, root):
         OK,
         f"about {mean * total / 60:.0f} minutes of speech, {mean:.1f} s an utterance in {len(durations)} files tried",
     )
+
+
+def _first(names):
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+
+
+def _twice(root, paths):
+    """The files among `paths` that have the very bytes of an earlier one; only those of one size are read."""
+    from itertools import groupby
+
+    from serflow.artifacts import digest
+
+    sizes, seen, twice = {path: (root / path).stat().st_size for path in paths}, set(), []
+    for _, alike in groupby(sorted(paths, key=lambda path: (sizes[path], path)), key=sizes.get):
+        alike = list(alike)
+        for path in alike if len(alike) > 1 else ():
+            sha256 = digest(root / path)
+            twice += [path] * (sha256 in seen)
+            seen.add(sha256)
+    return twice
 
 
 def _resolvable(config, tested):
