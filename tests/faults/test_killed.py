@@ -16,7 +16,8 @@ import pytest
     ("name", "steps"),
     [("first", 400), ("intense-spans", 60), ("intense-surroundings", 60)],  # HuBERT, MockingJay, NPC
 )
-def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(checkout, name, steps):
+def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(finished, checkout, name, steps):
+    shutil.copytree(finished[0].folder, checkout.folder, dirs_exist_ok=True)
     schedule = {"steps": steps, "checkpoint_steps": steps // 16, "report_steps": steps // 20}
     long = {"pretraining": {name: {"schedule": schedule}}}
     target = f"results/demo/fold-0/seed-0/ssl/{name}/model.safetensors"
