@@ -56,7 +56,10 @@ def test_the_error_is_a_share_and_counts_the_frames_that_are_wrong(recording, la
     assert error == pytest.approx(1 - right * HOP / duration)
 
 
-@given(st.lists(st.tuples(recordings(), st.lists(st.sampled_from("nabc"), min_size=240, max_size=240)), min_size=2, max_size=3))  # fmt: skip
+said = st.lists(st.sampled_from("nabc"), min_size=240, max_size=240)
+
+
+@given(st.lists(st.tuples(recordings(), said), min_size=2, max_size=3))
 def test_errors_add_up_over_recordings_by_their_length(files):
     def shifted(segments, by):
         return [Segment(start + by, end + by, label) for start, end, label in segments]
