@@ -77,18 +77,23 @@ def commit() -> None:
 
 def restore() -> None:
     """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
-    _check_lock()
-    checkout = _ended("dvc", "checkout")
+    folder = _cache()
+    _check_cache(folder, listings=True)
+    if cache.lacks(folder):
+        if not _told("remote", "list").strip():
+            raise UserError("DVC's cache lacks some and no remote is named: dvc remote add --default store <place>")
+        cache.fetch_listings(folder)
+        _check_cache(folder, listings=True)  # a listing says under which names DVC is to write
+        _run("dvc", "fetch", "dvc.yaml")
+    _check_cache(folder)
+    checkout = _ended("dvc", "checkout", "--allow-missing", "dvc.yaml")
     if "unsaved files" in checkout.stderr:
         raise UserError(
             "Results here that DVC has not recorded would be lost. To keep them: make commit-artifacts, under the "
             "configuration that made them, and git commit; to drop them: dvc checkout --force. Then make restore."
         )
-    if checkout.returncode:  # not all of it is in the cache
-        if not _told("remote", "list").strip():
-            raise UserError("DVC's cache lacks some and no remote is named: dvc remote add --default store <place>")
-        _run("dvc", "pull", "--allow-missing")
-        _check_cache()
+    if checkout.returncode:
+        raise UserError(f"DVC cannot check out the results: {' '.join(checkout.stderr.split())[-400:]}")
     known = corpora()
     for name, corpus in known.items():
         if not Path(f"results/{name}/{CONVERTED}").exists():  # speech is kept from remotes
@@ -104,18 +109,21 @@ def restore() -> None:
 
 def verify() -> None:
     """Compare every file of DVC's cache with the digest in its name. UserError names what is damaged or missing."""
-    _check_lock()
+    folder = _cache()
     missing = json.loads(_told("data", "status", "--granular", "--json")).get("not_in_cache", [])
-    _check_cache([f"{path} is missing" for path in missing])
+    _check_cache(folder, [f"{path} is missing" for path in missing])
 
 
-def _check_lock():
+def _cache():
+    """The folder of DVC's cache. UserError when nothing was recorded, or not as DVC records it."""
     if not Path("dvc.lock").is_file():
         raise UserError("There is no dvc.lock, so nothing was recorded here: make tables")
+    cache.recorded()
+    return Path(_told("cache", "dir").strip())
 
 
-def _check_cache(told=()):
-    damaged = cache.damaged(Path(_told("cache", "dir").strip()))
+def _check_cache(folder, told=(), listings=False):
+    damaged = cache.damaged(folder, listings)
     told = [*told, *(f"{file}, which holds {artifact}, is damaged (delete it)" for file, artifact in damaged.items())]
     if told:
         raise UserError(

@@ -77,13 +77,13 @@ def _elsewhere(overlays):
 def _read(job, places):
     """What a job reads: artifacts, and files and folders from outside."""
     yield from (places.get(file, file) for file in map(str, job.input))
-    yield from map(_watched, job.params.get("folders", []))
+    yield from map(watched, job.params.get("folders", []))
     start = job.params.get("settings", {}).get("start")
     if start and start["from"] and Path(start["from"]).is_dir():
         yield start["from"]
 
 
-def _watched(folder):
+def watched(folder: str) -> str:
     """`folder`, if DVC sees all of its files. UserError for a link to a folder below it, which DVC does not enter."""
     for top, inner, _ in os.walk(folder):
         for path in (os.path.join(top, name) for name in inner):
