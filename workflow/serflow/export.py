@@ -22,7 +22,7 @@ from serflow.artifacts import replacing
 from serflow.audio import RATE
 from serflow.errors import UserError
 from serflow.heads.classifier import EmotionClassifier
-from serflow.models import CLASSIFIER, described, fairseq, load_encoder
+from serflow.models import CLASSIFIER, described, fairseq, load_encoder, pretrained
 
 NEVER = -1e4  # the logit of a layer that has no share: exactly 0 after a softmax in float32
 
@@ -151,7 +151,7 @@ def _loaded(folder):
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
         if kind == CLASSIFIER:
-            return EmotionClassifier.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
+            return pretrained(EmotionClassifier, folder)[0].eval()
     except Exception as error:  # JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder} holds no model of serflow ({reason}): give a folder that it saved.") from error

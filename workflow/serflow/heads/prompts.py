@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 from serflow.errors import UserError
+from serflow.models import pretrained
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # RoBERTa's, by their numbers
 # Ours. At the usual .02 a first token of random weights is the same, to three digits, whatever follows it.
@@ -76,14 +76,7 @@ def _loaded(text):
         raise UserError(f"text: {text} has no config.json: give a RoBERTa's folder made by save_pretrained.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(text)
-        model, report = RobertaModel.from_pretrained(
-            text,
-            use_safetensors=True,
-            dtype=torch.float32,
-            add_pooling_layer=False,
-            output_loading_info=True,
-            **WITHOUT_DROPOUT,
-        )
+        model, missing = pretrained(RobertaModel, text, add_pooling_layer=False, **WITHOUT_DROPOUT)
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -91,6 +84,6 @@ def _loaded(text):
             "save_pretrained, with its tokenizer and safetensors weights, or a hub id this machine can reach or has "
             "cached."
         ) from error
-    if model.config.model_type != "roberta" or report["missing_keys"]:
+    if model.config.model_type != "roberta" or missing:
         raise UserError(f"The text encoder '{text}' is no complete RoBERTa: give one.")
     return tokenizer, model

@@ -20,7 +20,7 @@ from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
 from serflow.features import SPECTROGRAM_HOP, spectrogram
 from serflow.frames import FrameStore, batches_by_length, centres, on_grid
-from serflow.models import network_class
+from serflow.models import network_class, pretrained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +30,17 @@ if TYPE_CHECKING:
 def load(method: str, folder: str | Path) -> nn.Module:
     """The saved network of a learned `method`; UserError for a folder that holds another."""
     model = network_class(method)
-    made = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
+    try:
+        made = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
+        network = pretrained(model, folder)[0] if made == model.config_class.model_type else None
+    except Exception as error:  # JSON, safetensors and shape errors share no class of their own
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder} holds no network ({reason}): delete it and run what made it again.") from error
     if made != model.config_class.model_type:
         raise UserError(
             f"{folder} holds no network of method {method} but '{made}': name in intensity.method what made it."
         )
-    return model.from_pretrained(folder, use_safetensors=True)
+    return network
 
 
 def check_unheard(utterances: pd.DataFrame, heard: pd.DataFrame, model: str) -> None:

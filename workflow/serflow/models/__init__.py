@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,13 +107,36 @@ def build(name: str, options: dict, seed: int, classes: list[str] | None = None)
         raise UserError(f"{name} cannot have the options {options} ({error}): mend them.") from error
 
 
+def pretrained(
+    model: type[PreTrainedModel], start: str | Path, **more: object
+) -> tuple[PreTrainedModel, Collection[str]]:
+    """(`model.from_pretrained(start)` in float32, names of the weights that were not there). Raises whatever the hub,
+    JSON and safetensors do, and ValueError for weights that are no numbers or in another form than safetensors: the
+    index of a checkpoint in parts may name pickles, and transformers would go and read them.
+    """
+    import torch
+    from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, cached_file
+
+    quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    index = cached_file(str(start), SAFE_WEIGHTS_INDEX_NAME, **quietly)
+    named = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()) if index else ()
+    for name in named:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} names {name}, no file of safetensors beside it")
+    loaded, report = model.from_pretrained(
+        start, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **more
+    )
+    for name, weights in loaded.named_parameters():
+        if not weights.isfinite().all():
+            raise ValueError(f"its weights {name} are not all numbers")
+    return loaded, report["missing_keys"]
+
+
 def load_encoder(start: str) -> PreTrainedModel:
     """The encoder of a `save_pretrained` folder or a hub id, that of a classifier too.
 
-    Only safetensors are read. UserError, naming `start`, for anything else.
+    UserError, naming `start`, for anything else.
     """
-    import torch
-
     folder = Path(start)
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
@@ -121,9 +145,7 @@ def load_encoder(start: str) -> PreTrainedModel:
         model, inner = encoder_class(_encoder_type(told)), {}
         if told["model_type"] == CLASSIFIER:
             inner = {"config": model.config_class.from_dict(told["encoder"]), "key_mapping": {r"^encoder\.": ""}}
-        encoder, report = model.from_pretrained(
-            start, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **inner
-        )
+        encoder, missing = pretrained(model, start, **inner)
     except UserError:
         raise
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
@@ -132,7 +154,7 @@ def load_encoder(start: str) -> PreTrainedModel:
             f"The encoder '{start}' cannot be loaded ({reason}): give a folder made by save_pretrained with "
             "safetensors weights, or a hub id this machine can reach or has cached."
         ) from error
-    missing = sorted(name for name in report["missing_keys"] if "masked_spec_embed" not in name)
+    missing = sorted(name for name in missing if "masked_spec_embed" not in name)
     if missing:
         raise UserError(
             f"The encoder '{start}' lacks {len(missing)} weights, such as {missing[0]}: give a complete checkpoint."
@@ -207,8 +229,8 @@ def _on_hub(name):
 def _encoder_type(description):
     """The `model_type` of an encoder's config, or of that inside a classifier's."""
     if description.get("model_type") == CLASSIFIER:
-        description = description["encoder"]
-    return description.get("model_type")
+        description = description.get("encoder")
+    return description.get("model_type") if isinstance(description, dict) else None
 
 
 def _description(path):
