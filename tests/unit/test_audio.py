@@ -38,6 +38,7 @@ BAD = {
     "silent: every": lambda path: write(path, noise(channels=1) * [1, -1]),
     "overdriven: float samples reach": lambda path: write(path, noise() * 30000, subtype="FLOAT"),
     "unsupported rate: 44099 Hz": lambda path: write(path, noise(), 44099),
+    "unsupported rate: 3 Hz": lambda path: write(path, noise(60, 100), 3),
     "truncated: the header promises 1.00 s, 0.50 s are there": lambda path: cut(write(path, noise()), 0.5006),
 }
 
@@ -51,13 +52,24 @@ def test_each_fault_is_named(tmp_path, reason):
     assert str(audio.inspect(path)[0]).startswith(reason)
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.au"])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.au", "a.w64", "a.rf64"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
 def test_truncation_is_seen_in_every_format(tmp_path, name, share):
     path = write(tmp_path / name, noise(2))
     assert isinstance(audio.inspect(path)[0], dict)
     with pytest.raises(audio.AudioFault, match="truncated"):
         audio.decode(cut(path, share))
+
+
+def test_a_codec_that_is_only_read_from_its_start_is_whole_or_truncated(tmp_path):
+    path = write(tmp_path / "a.wav", noise(2, 8000), 8000, subtype="GSM610")
+    whole, rate = audio.decode(path)
+    assert whole.shape == (16000, 1) and rate == 8000
+    facts = audio.inspect(path, [(0.5, 1.0), (0.0, 0.5), (0.0, None)])
+    assert [fact["seconds"] for fact in facts] == [0.5, 0.5, 2.0]
+    np.testing.assert_array_equal(audio.decode(path, 0.5, 1.0)[0], whole[4000:8000])
+    with pytest.raises(audio.AudioFault, match="truncated"):
+        audio.decode(cut(path, 0.5))
 
 
 def test_ogg_that_lost_only_its_last_bytes_is_truncated(tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import math
 import os
 import re
@@ -14,6 +15,7 @@ import soundfile
 RATE = 16000  # Hz, of everything that leaves `load`
 TOLERANCE = 0.1  # s that a header or a segment's end may overstate: writers and annotators round (ours)
 STREAMED = 0x7FFF0000  # bytes: sizes from here on are what encoders write when they cannot know the length
+LOWEST_RATE = 4000  # Hz: half of telephone speech, below which there are no vowels to tell apart (ours)
 LARGEST_RATIO = 2000  # torchaudio's kernel grows with rate / gcd(rate, RATE): 44099 Hz would take 12 GB
 
 
@@ -94,20 +96,31 @@ def _opened(path):
             raise AudioFault("truncated: the Ogg stream lacks its last page")
         if file.frames == 0:
             raise AudioFault("empty: a header without samples")
-        if file.samplerate // math.gcd(file.samplerate, RATE) > LARGEST_RATIO:
+        if file.samplerate < LOWEST_RATE or file.samplerate // math.gcd(file.samplerate, RATE) > LARGEST_RATIO:
             raise AudioFault(f"unsupported rate: {file.samplerate} Hz")
         promised = file.frames * _overstated(file.extra_info)
         if promised - file.frames > TOLERANCE * file.samplerate:
             there, promised = file.frames / file.samplerate, promised / file.samplerate
             raise AudioFault(f"truncated: the header promises {promised:.2f} s, {there:.2f} s are there")
-        yield file
+        with contextlib.nullcontext(file) if file.seekable() else _seekable(file) as decoded:
+            yield decoded
 
 
 def _overstated(log):
-    """Promised over present bytes: libsndfile only logs that a WAV, AIFF or AU is shorter than it says."""
-    found = re.search(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    """Promised over present bytes: libsndfile only logs that a file is shorter than it says. The keys are those of
+    WAV, AIFF, AU, RF64 and W64."""
+    keys = "data|SSND|Data Size|Riff size|riff"
+    found = re.search(rf"^\s*(?:{keys})\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
     promised, present = map(int, found.groups()) if found else (1, 1)
     return promised / present if promised < STREAMED and present else 1.0
+
+
+def _seekable(file):
+    """What a codec that can only be read from the start, as GSM 6.10, holds."""
+    samples, whole = file.read(file.frames, dtype="float32", always_2d=True), io.BytesIO()
+    soundfile.write(whole, samples, file.samplerate, "FLOAT", format="WAV")
+    whole.seek(0)
+    return soundfile.SoundFile(whole)
 
 
 def _last_page_complete(path):
