@@ -43,7 +43,7 @@ wildcard_constraints:
     layer=r"\d+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!(intensity|units)\.)[\w-]+(?<!-scores)",
+    table=r"(?!(intensity|levels|units)\.)[\w-]+(?<!-scores)",
 
 
 rule all:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from serflow.corpora import adapter, adapters, esd, folders, iemocap, labels, ravdess, read_corpus
+from serflow.corpora import adapter, adapters, esd, folders, has_levels, iemocap, labels, ravdess, read_corpus
 from serflow.errors import UserError
 
 FACTS = ["speaker", "gender", "session", "text", "label", "emotion"]
@@ -116,6 +116,13 @@ def test_a_corpus_is_read_as_its_owner_lays_it_out(tmp_path, name):
     assert utterances.set_index("utterance").loc[utterance, FACTS].to_list() == facts
     assert set(utterances["emotion"]) <= set(labels.VOCABULARY)
     assert len(utterances) == len([*root.rglob("*.wav")]) - len([*root.rglob("dialog/wav/*")])
+
+
+@pytest.mark.parametrize(("name", "levels"), [("ravdess", [1] * 8), ("cremad", [np.nan, 3, np.nan, np.nan])])
+def test_how_strongly_an_emotion_was_meant_is_read(tmp_path, name, levels):
+    assert has_levels(name) and not has_levels("emodb")
+    utterances = read_corpus(name, BUILD[name](tmp_path))[0].sort_values("path" if name == "cremad" else "utterance")
+    np.testing.assert_equal(utterances["level"].to_numpy(), levels)
 
 
 @pytest.mark.parametrize("name", BUILD)

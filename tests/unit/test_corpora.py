@@ -35,7 +35,7 @@ def test_emodb_names_are_read(tmp_path):
     assert list(utterances) == COLUMNS and list(utterances["utterance"]) == sorted(NAMES)
     assert quarantined.empty and list(quarantined) == ["file", "reason"]
     row = utterances.set_index("utterance").loc["10b10Nd"].to_dict()
-    assert np.isnan(row.pop("end")) and len(row.pop("samples")) == 64
+    assert np.isnan(row.pop("end")) and np.isnan(row.pop("level")) and len(row.pop("samples")) == 64
     assert row == {
         "corpus": "emodb",
         "path": "wav/10b10Nd.wav",

@@ -7,7 +7,7 @@ from serflow import config as configuration
 from serflow import lineage
 from serflow.artifacts import check_writable
 from serflow.classical import CLASSICAL, CONTROLS
-from serflow.corpora import adapters, published
+from serflow.corpora import adapters, has_levels, published
 from serflow.errors import UserError
 from serflow.features import WIDTHS
 from serflow.heads import described as head_called

@@ -111,6 +111,8 @@ rule intensity_table:
     output:
         csv=f"{RESULTS}/tables/intensity.csv",
         markdown=report(f"{RESULTS}/tables/intensity.md", caption="../report/intensity.rst", category="Tables"),
+        levels=levels_table("csv"),
+        levels_markdown=levels_table("md"),
     log:
         f"{LOGS}/tables/intensity.log",
     conda:
@@ -119,6 +121,7 @@ rule intensity_table:
         scored=list(every_intensity().values()),
         ranked=list(FOLDS) if every_ranking() else [],
         truth=TRUE_INTENSITY,
+        control=INTENSITIES[-1] if INTENSITIES else None,
         code=code("intensity_table"),
     message:
         "Comparing intensities with what is known of unheard speakers"

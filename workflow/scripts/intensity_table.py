@@ -7,13 +7,13 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_text
-from serflow.evaluation.intensity import agreement, separation, to_markdown
+from serflow.evaluation.intensity import agreement, levels, levels_markdown, separation, to_markdown
 from serflow.frames import FrameStore, centres, on_grid
 
 with job(snakemake) as made:
     utterances, folds = (pd.read_parquet(snakemake.input[key]) for key in ("utterances", "folds"))
     tested = folds[folds.part == "test"].merge(utterances, on="utterance")[
-        ["utterance", "fold", "speaker", "emotion"]
+        ["utterance", "fold", "speaker", "emotion", "level"]
     ]
     scored, curves = {}, {}
     for path, told in zip(snakemake.input.frames, snakemake.params.scored, strict=True):
@@ -36,8 +36,14 @@ with job(snakemake) as made:
         ranked = pd.read_parquet(path).set_index("utterance").add_prefix("score_").reset_index()
         own = tested[tested.fold == fold].merge(ranked, on="utterance").assign(seed=0, deviation=np.nan)
         scored.setdefault("ranker", []).append(own)
-    table = separation({name: pd.concat(parts) for name, parts in scored.items()})
+    scored = {name: pd.concat(parts, ignore_index=True) for name, parts in scored.items()}
+    table = separation(scored)
     if curves:
         table = table.merge(agreement(curves), on="intensity", how="left")
+    if snakemake.output.levels:
+        control = snakemake.params.control
+        followed = levels(scored, control)
+        write_text(snakemake.output.levels, followed.to_csv(index=False))
+        write_text(snakemake.output.levels_markdown, levels_markdown(followed, control, tested.speaker.nunique()))
     write_text(snakemake.output.csv, table.to_csv(index=False))
     write_text(snakemake.output.markdown, to_markdown(table, tested.speaker.nunique()))

@@ -17,8 +17,15 @@ def every_table():
     forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
     tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
-    others = ["intensity"] * bool(INTENSITIES) + ["units"] * bool(every_quality())
+    others = (
+        ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
+    )
     return [*tables, *figures, *expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])]
+
+
+def levels_table(form):
+    """Intensities against how strongly emotions were meant, where there are both."""
+    return f"{RESULTS}/tables/levels.{form}" if INTENSITIES and has_levels(config["corpus"]["adapter"]) else []
 
 
 def every_quality():

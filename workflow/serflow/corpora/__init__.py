@@ -3,7 +3,8 @@
 An adapter `<name>.py` has `scan(root, **options)`: a frame with a row for each utterance that file names and label
 files promise (it opens no audio): utterance, path (relative to root, with /), speaker, label (the corpus' own) and
 emotion (the same in the vocabulary of labels.py; NaN: not known); where there are such, gender (female, male,
-unknown), session (else the speaker is one), text and, for segments, start and end in seconds. `LAYOUT` says what it
+unknown), session (else the speaker is one), text, level (how strongly the emotion was meant, a number that rises with
+it; `LEVELS` is then true) and, for segments, start and end in seconds. `LAYOUT` says what it
 looks for. It may have `PUBLISHED`, its owner's counts (published.py), `CLASSES`, class sets by name (labels.py), and
 `UNLABELLED`, what stands in place of every emotion where the corpus has no labels.
 """
@@ -28,7 +29,10 @@ from serflow.corpora.published import tell_differences
 from serflow.errors import UserError
 
 SHARED = {"audformat", "folders", "labels", "published"}  # modules here that are no corpus
-LABELS = ["utterance", "corpus", "path", "speaker", "gender", "session", "text", "label", "emotion", "start", "end"]
+LABELS = [
+    "utterance", "corpus", "path", "speaker", "gender", "session", "text", "label", "emotion", "level",
+    "start", "end",
+]  # fmt: skip
 COLUMNS = [*LABELS, "seconds", "sample_rate", "sha256", "samples"]
 
 
@@ -114,6 +118,11 @@ def published(name: str, classes: dict | str | None) -> int | None:
     return counts.get("utterances")
 
 
+def has_levels(name: str) -> bool:
+    """Whether corpus `name` says how strongly every emotion was meant."""
+    return getattr(adapter(name), "LEVELS", False)
+
+
 def adapters() -> list[str]:
     """The names that `read_corpus` knows."""
     return sorted({module.name for module in pkgutil.iter_modules(__path__)} - SHARED)
@@ -156,7 +165,8 @@ def _scan(name, module, root, options):
         found = ", ".join(below(root)[:3]) or "an empty folder"
         expected = getattr(module, "LAYOUT", f"what serflow.corpora.{name} describes")
         raise UserError(f"Corpus {name}: nothing labelled below {root}: expected {expected}, found {found}.")
-    usual = {"gender": "unknown", "session": rows["speaker"], "text": "", "start": 0.0, "end": float("nan")}
+    usual = {"gender": "unknown", "session": rows["speaker"], "text": ""}
+    usual |= {"level": float("nan"), "start": 0.0, "end": float("nan")}
     rows = rows.assign(corpus=name, **{column: value for column, value in usual.items() if column not in rows})
     return rows.astype({"gender": object, "text": object}).fillna({"gender": "unknown", "text": ""})[LABELS]
 

@@ -36,6 +36,7 @@ SENTENCES = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
+LEVELS, STRENGTHS = True, {"LO": 1.0, "MD": 2.0, "HI": 3.0}  # most files have XX, unspecified
 PUBLISHED = {
     "utterances": 7442,
     "speakers": 91,
@@ -45,7 +46,8 @@ PUBLISHED = {
 
 def scan(root: Path) -> pd.DataFrame:
     """A row for each recording below `root`; genders are unknown without VideoDemographics.csv."""
-    rows = folders.recordings(root, r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_[A-Z]{1,2}")
+    name = r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<label>[A-Z]{3})_(?P<level>[A-Z]{1,2})"
+    rows = folders.recordings(root, name)
     genders = {}
     for path in folders.companions(root, "VideoDemographics.csv", "genders"):
         about = folders.read_columns(root / path, ["ActorID", "Sex"])
@@ -54,4 +56,5 @@ def scan(root: Path) -> pd.DataFrame:
         gender=rows["speaker"].map(genders),
         text=rows["text"].str.upper().replace(SENTENCES),
         emotion=rows["label"].str.upper().map(EMOTIONS),
+        level=rows["level"].str.upper().map(STRENGTHS),
     )

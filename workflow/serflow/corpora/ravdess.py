@@ -25,6 +25,7 @@ EMOTIONS = {
     "07": "disgust",
     "08": "surprise",
 }
+LEVELS, STRENGTHS = True, {"01": 1.0, "02": 2.0}  # normal, strong
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 ACTORS = [f"{actor:02}" for actor in range(1, 25)]
 PUBLISHED = {
@@ -41,11 +42,12 @@ PUBLISHED = {
 
 def scan(root: Path) -> pd.DataFrame:
     """A row for each recording below `root` but the songs (03-02); men have odd numbers."""
-    rows = folders.recordings(root, r"03-01-(?P<label>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<speaker>\d\d)")
+    rows = folders.recordings(root, r"03-01-(?P<label>\d\d)-(?P<level>\d\d)-(?P<text>\d\d)-\d\d-(?P<speaker>\d\d)")
     rows = rows[~rows["path"].str.contains(r"(?:^|/)03-02-[^/]*$")]
     odd = rows["speaker"].str[-1].isin(list("13579"))
     return rows.assign(
         gender=odd.map({True: "male", False: "female"}),
         text=rows["text"].map(STATEMENTS),
         emotion=rows["label"].map(EMOTIONS),
+        level=rows["level"].map(STRENGTHS),
     )

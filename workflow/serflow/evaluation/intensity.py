@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from serflow.evaluation.statistics import over_blocks
 from serflow.evaluation.tables import aligned, written
 
 
@@ -56,6 +57,49 @@ def agreement(curves: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows[::-1]).round(4)
 
 
+def levels(scored: dict[str, pd.DataFrame], control: str) -> pd.DataFrame:
+    """How well utterance scores follow how strongly an emotion was meant: a frame of intensity, auc_<emotion>, mean,
+    low, high (over speakers, 95 % Student's interval), spearman, difference and p (paired t-test over speakers,
+    against the intensity `control`).
+
+    `scored`: as for `separation`, with speaker and level, a number that rises with what was meant. A speaker's
+    utterances of one emotion are compared among themselves, so that neither voice nor emotion can answer: the AUC is
+    the chance that of two that were meant differently the stronger one scores higher; `spearman` is the rank
+    correlation. Both are averaged over seeds, then emotions, then speakers. Emotions of one level say nothing.
+    """
+    followed = {name: _followed(frame.dropna(subset="level")) for name, frame in scored.items()}
+    speakers = {name: frame.groupby("speaker")[["auc", "spearman"]].mean() for name, frame in followed.items()}
+    rows = []
+    for name, own in speakers.items():
+        found = over_blocks(own["auc"].to_numpy())
+        row = {"intensity": name, **followed[name].groupby("emotion")["auc"].mean().add_prefix("auc_")}
+        row |= {"mean": found.value, "low": found.low, "high": found.high, "spearman": own["spearman"].mean()}
+        if name != control:
+            than = over_blocks((own["auc"] - speakers[control]["auc"]).dropna().to_numpy())
+            row |= {"difference": than.value, "p": than.p}
+        rows.append(row)
+    return pd.DataFrame(rows).round(4)
+
+
+def levels_markdown(table: pd.DataFrame, control: str, speakers: int) -> str:
+    """The table of `levels` for people; `speakers`: how many were tested."""
+    emotions = [column for column in table if column.startswith("auc_")]
+    named = [column.removeprefix("auc_").capitalize() for column in emotions]
+    lines = [["Intensity", *named, "All [95 % interval]", "ρ", f"Against {control}"]]
+    for row in table.to_dict("records"):
+        against = "-" if np.isnan(row["difference"]) else f"{row['difference']:+.2f}, {written(row['p'])}"
+        interval = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        cells = [*(_number(row[key]) for key in emotions), interval, _number(row["spearman"]), against]
+        lines.append([row["intensity"], *cells])
+    note = (
+        "- The chance that of two utterances of one speaker and emotion the one that was meant more strongly scores "
+        "higher, .50 is chance, and ρ, Spearman's rank correlation of score and level; means over "
+        f"{speakers} speakers whom the intensity did not hear, interval and paired t-test over them. A score is the "
+        "mean of the utterance's frames. ranker: what StrengthNet learns from, told which emotion to find."
+    )
+    return "\n".join(["# Intensity against how strongly it was meant", "", *aligned(lines), "", note]) + "\n"
+
+
 def to_markdown(table: pd.DataFrame, speakers: int) -> str:
     """The table for people; `speakers`: how many were tested. Without a neutral class it says that it cannot be."""
     emotions = [column for column in table if column.startswith("auc_")]
@@ -100,6 +144,18 @@ def _truth(table, speakers):
         "over speakers."
     )
     return [*aligned(lines), "", note]
+
+
+def _followed(frame):
+    """(speaker, emotion) -> AUC (Somers' D, which is 2 AUC - 1) and rank correlation, means over seeds."""
+    rows = []
+    for (speaker, emotion, _), part in frame.groupby(["speaker", "emotion", "seed"]):
+        if part["level"].nunique() > 1:
+            scores = part[f"score_{emotion}" if f"score_{emotion}" in part else "score"]
+            auc = (1 + stats.somersd(part["level"], scores).statistic) / 2
+            rows.append((speaker, emotion, auc, _spearman(scores, part["level"])))
+    told = pd.DataFrame(rows, columns=["speaker", "emotion", "auc", "spearman"])
+    return told.groupby(["speaker", "emotion"])[["auc", "spearman"]].mean()
 
 
 def _auc(part, emotion):

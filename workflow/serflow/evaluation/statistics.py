@@ -67,7 +67,7 @@ def pseudo_values(confusions: np.ndarray) -> np.ndarray:
 
 def interval(confusions: np.ndarray) -> Estimate:
     """Estimate of the UA of a system from the `[..., B, C, C]` of its blocks, the interval cut to [0, 1]."""
-    found = _student(pseudo_values(confusions))
+    found = over_blocks(pseudo_values(confusions))
     return found._replace(low=np.maximum(found.low, 0), high=np.minimum(found.high, 1))
 
 
@@ -83,7 +83,7 @@ def guessing(confusions: np.ndarray, choices: int) -> np.ndarray:
 def compare(confusions_a: np.ndarray, confusions_b: np.ndarray) -> Estimate:
     """Estimate of the difference in UA, a - b, of systems that were tested on the same blocks, each `[..., B, C, C]`.
     The systems may have different numbers of seeds."""
-    return _student(pseudo_values(confusions_a) - pseudo_values(confusions_b))
+    return over_blocks(pseudo_values(confusions_a) - pseudo_values(confusions_b))
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -121,7 +121,7 @@ def planned_error(
     return np.sqrt(2 * (network**2 / seeds + of_speakers * folds / speakers) / folds)
 
 
-def _student(values):
+def over_blocks(values: np.ndarray) -> Estimate:
     """`[..., B]` -> Estimate of their mean; NaN but for the value where there are too few."""
     values = np.round(values, 12)  # blocks that agree differ in their last bits
     mean, blocks = values.mean(-1), values.shape[-1]
