@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test environment lock tables dvc.yaml commit-artifacts restore verify
+.PHONY: demo test fuzz environment lock tables dvc.yaml commit-artifacts restore verify
 
 # Every paper that learns in minutes, on speech that serflow synthesises.
 PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml config/gemo-clap.yaml
@@ -12,6 +12,10 @@ demo: $(BIN)/.ready
 
 test: $(BIN)/.ready
 	$(BIN)/python -m pytest
+
+# Ten thousand generated configurations, overlays, tables and audio files instead of the gate's few hundred.
+fuzz: $(BIN)/.ready
+	$(BIN)/python -m pytest tests/faults/test_fuzz.py --hypothesis-profile fuzz
 
 environment: $(BIN)/.ready
 

@@ -13,6 +13,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("serflow", deadline=None)  # how busy the machine is decides no test
+settings.register_profile("fuzz", deadline=None, max_examples=2500)  # of `make fuzz`
 settings.load_profile("serflow")
 
 PROJECT = Path(__file__).parents[1]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from serflow import artifacts
 from serflow.corpora import labelled, read_corpus, table
+from serflow.errors import UserError
 
 FOUR = "path,speaker,emotion\na.wav,01,joy\nb.wav,01,fear\nc.wav,02,joy\nd.wav,02,fear\n"
 
@@ -46,7 +47,7 @@ def test_emotions_get_their_common_names_and_keep_their_own(tmp_path):
     assert list(own["emotion"]) == ["glad", "mixed"] * 2
 
 
-def test_speakers_and_emotions_that_differ_only_in_case_or_blanks_are_told_and_count_as_two(tmp_path, caplog):
+def test_speakers_and_emotions_that_are_read_alike_are_told_and_count_as_two(tmp_path, caplog):
     emotions = ["Joy", "joy", "Half asleep", "half  asleep"] * 2
     rows = (f"{s}/{n}.wav,{s},{emotion}\n" for s in ("s 01", "S01") for n, emotion in enumerate(emotions))
     (tmp_path / "labels.csv").write_text("path,speaker,emotion\n" + "".join(rows))
@@ -55,9 +56,52 @@ def test_speakers_and_emotions_that_differ_only_in_case_or_blanks_are_told_and_c
     assert sorted(classes) == ["Half asleep", "half  asleep", "happiness"]
     alike = ["the speakers 'S01' and 's 01'", "the emotions 'Half asleep' and 'half  asleep'"]
     assert caplog.messages == [
-        f"Corpus table: {two} differ only in case or blanks and count as two; write them alike if they are one"
-        for two in alike
+        f"Corpus table: {two} are read alike and count as two; write them alike if they are one" for two in alike
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("J\u00f6rg", "Jo\u0308rg", r"'Jo\u0308rg' and 'J\xf6rg'"),
+        ("1", "1.0", "'1' and '1.0'"),
+        ("1", "01", "'01' and '1'"),
+        ("ab", "a\u200bb", r"'ab' and 'a\u200bb'"),
+        ("\u00c4rger", "\u00e4rger", "'\u00c4rger' and '\u00e4rger'"),
+        ("1", "10", None),
+    ],
+)
+def test_one_voice_in_two_forms_is_told(tmp_path, caplog, one, other, told):
+    rows = [
+        f"{name}{n}.wav,{name},{emotion}" for name in (one, other) for n, emotion in enumerate(["joy", "fear"] * 2)
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,speaker,emotion", *rows]), encoding="utf-8")
+    labelled("table", tmp_path, None, {})
+    end = "are read alike and count as two; write them alike if they are one"
+    assert caplog.messages == ([f"Corpus table: the speakers {told} {end}"] if told else [])
+
+
+@pytest.mark.parametrize("twice", ["speaker", " speaker", "speaker "])
+def test_a_column_that_is_there_twice_is_told(tmp_path, twice):
+    (tmp_path / "labels.csv").write_text(FOUR.replace("emotion", f"emotion,{twice}", 1))
+    with pytest.raises(UserError, match="labels.csv: the column 'speaker' is there twice; rename or remove one"):
+        labelled("table", tmp_path, None, {})
+
+
+def test_overlapping_segments_of_a_speaker_cannot_have_two_emotions(tmp_path):
+    head, rows = (
+        "path,speaker,emotion,start,end\n",
+        ["a.wav,01,joy,0,1\n", "a.wav,01,fear,1,2\n", "b.wav,02,joy,,\n", "b.wav,03,fear,,\n"],
+    )
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        head + "".join([*rows[:2], "a.wav,02,fear,0.5,1\n", "b.wav,01,joy,,\n"])
+    )  # speakers may overlap
+    labelled("table", tmp_path, None, {})
+    for wrong in ("a.wav,01,fear,0.5,0.8\n", "a.wav,01,fear,,\n", "a.wav,01,fear,0,1\n"):
+        labels.write_text(head + "".join([*rows[:2], wrong]))
+        with pytest.raises(UserError, match=r"labels.csv, line \d: it overlaps line \d, another emotion"):
+            labelled("table", tmp_path, None, {})
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -103,7 +147,7 @@ def test_segments_missing_files_and_absolute_paths(tmp_path):
     wav(tmp_path / "corpus/long.wav", 7, seconds=2)
     text = (
         "path,speaker,emotion,start,end,utterance\n"
-        "long.wav,1,joy,0,0.5,p\nlong.wav,2,joy,0.5,2.05,q\nlong.wav,1,fear,1,,r\nlong.wav,2,fear,1.5,4,s\n"
+        "long.wav,1,joy,0,0.5,p\nlong.wav,2,joy,0.5,2.05,q\nlong.wav,1,fear,1,,r\nlong.wav,1,fear,1.5,4,s\n"
         f"gone.wav,1,joy,,,t\n{outside},2,fear,,,u\nlong.wav,2,fear,0,.5,v\n"
     )
     root = described(tmp_path / "corpus", text, [])

@@ -129,6 +129,43 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
             {"finetuning_schedule": {"step": 3}},
             "there is no key 'step' in finetuning_schedule: did you mean 'steps'?",
         ),
+        ({"corpus": {"classes": {}}}, "corpus.classes is wrong: {} should be non-empty"),
+        ({"corpus": {"classes": {"a\n": ["anger"]}}}, "corpus.classes has the key 'a\\n', which cannot be a name"),
+        ({"corpus": {"name": "demo\n"}}, "corpus.name is wrong: 'demo\\n' does not match"),
+        ({"corpus": {"name": "x" * 300}}, "is too long"),
+        ({"corpus": {"min_seconds": float("nan")}}, "corpus.min_seconds is wrong: nan is no size"),
+        ({"corpus": {"max_seconds": float("inf")}}, "corpus.max_seconds is wrong: inf is no size"),
+        ({"root": "{x}"}, "root is wrong: '{x}' does not match"),
+        ({"root": "x\0"}, "characters that no file can be named with"),
+        ({"folds": {"count": 2.0}}, "folds.count is wrong: 2.0 is not of type 'integer'"),
+        ({"folds": {"count": 100000}}, "folds.count is wrong: 100000 is greater than the maximum of 1000"),
+        ({"seeds": [1.0]}, "seeds.0 is wrong: 1.0 is not of type 'integer'"),
+        ({"seeds": [2**40]}, "seeds.0 is wrong: 1099511627776 is beyond 1000000000"),
+        ({"finetuning_schedule": {"learning_rate": float("nan")}}, "learning_rate is wrong: nan is no size"),
+        ({"finetuning_schedule": {"betas": [0.9, 2]}}, "betas.1 is wrong: 2 is greater than or equal to"),
+        ({"units": {7: {"frames": "mfcc"}}}, "units has the key 7, which YAML does not read as text: write it in"),
+        ({"systems": {True: {"title": "x", "method": "svm"}}}, "systems has the key True, which YAML does not read"),
+        ({"systems": {"{x}": {"title": "x", "method": "svm"}}}, "systems has the key '{x}', which cannot be a name"),
+        ({"encoders": {"x" * 300: {"model": "hubert"}}}, "which cannot be a name: use letters, digits, - and _"),
+        (
+            {"encoders": {"hubert": {"options": {"num_hidden_layers": 10**6}}}},
+            "cannot have num_hidden_layers 1000000: it is of type integer from 0 to 10000",
+        ),
+        (
+            {"tables": {"t": {"title": "x", "rows": {"majority": "statistics", "statistics": "majority"}}}},
+            "tables.t.rows: majority -> statistics -> majority goes in a circle: break it",
+        ),
+        (
+            {"tables": {"t": {"title": "x", "rows": {"majority": "majority"}}}},
+            "majority -> majority goes in a circle",
+        ),
+        (
+            {
+                "protocol": {"transductive": True},
+                "systems": {"hubert-mean-transductive": {"title": "x", "method": "svm"}},
+            },
+            "systems.hubert-mean-transductive is made by protocol.transductive: rename yours",
+        ),
     ],
 )
 def test_wrong_configuration(monkeypatch, config, sentence):
@@ -143,6 +180,10 @@ def test_wrong_configuration(monkeypatch, config, sentence):
 
 
 def test_snakemake_says_what_is_wrong_with_a_configuration(checkout):
+    twice = checkout.folder / "twice.yaml"
+    twice.write_text("folds: {count: 2}\nseeds: [0]\nfolds: {seed: 1}\n")
+    code, printed = checkout.run("--dry-run", configfile=twice)
+    assert code != 0 and "twice.yaml, line 3 cannot be read (the key folds is also in line 1): mend it." in printed
     assert "did you mean 'count'?" in refused(checkout, "--dry-run", folds={"cuont": 3})
     corpus = {"strengthnet": {"corpus": "demo"}}
     assert "network would have heard" in refused(checkout, "--dry-run", intensity=corpus)

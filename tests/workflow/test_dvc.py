@@ -175,8 +175,12 @@ def test_a_damaged_remote_and_what_was_not_recorded_are_told(first, tmp_path):
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     printed = clone.make("restore", fails=True)
     assert "results/mine/fold-0/seed-0/ssl/first/model.safetensors, is damaged" in printed
-
     labels = clone.folder / "results" / "mine" / "fold-0" / "seed-0" / "units" / "generic" / "labels.arrow"
+    assert not labels.exists()
+
+    (clone.folder / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).unlink()
+    clone.call("dvc", "remote", "modify", "store", "url", str(first.folder.with_name("store")))
+    labels.parent.mkdir(parents=True)
     labels.write_bytes(b"made by Snakemake alone")
     printed = clone.make("restore", fails=True)
     assert "has not recorded would be lost" in printed and "cloud" not in printed

@@ -17,6 +17,7 @@ from serflow.provenance import code_digest, listing_digest
 from serflow.utterance_features import READS as UTTERANCE_FEATURES
 
 try:
+    configuration.check_files(workflow.configfiles)
     config = configuration.complete(config)
     configuration.check_root(config)
     for folder in ("results", "logs"):

@@ -151,7 +151,7 @@ def _read(file, start, end, min_seconds=0.0, max_seconds=math.inf):
         samples = file.read(wanted, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioFault("truncated: decoding stops before the end") from error
-    if wanted - len(samples) > TOLERANCE * rate:
+    if wanted - len(samples) > TOLERANCE * rate or not len(samples):
         raise AudioFault(f"truncated: {wanted / rate:.2f} s promised, {len(samples) / rate:.2f} s decoded")
     if not np.isfinite(samples).all():
         raise AudioFault("not finite: NaN or infinite samples")

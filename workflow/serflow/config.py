@@ -4,16 +4,17 @@ checks."""
 import copy
 import json
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from serflow import consistency, sweeps
 from serflow.errors import UserError
 from serflow.lineage import hears_audio, is_learned, origin
-from serflow.registry import hint
+from serflow.registry import Validator, hint
+from serflow.yaml_files import read_yaml
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 SCHEDULES = {  # whose entries differ from which common schedule
@@ -28,6 +29,12 @@ def schema() -> dict:
     return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506 (as safe, and in C)
 
 
+def check_files(files: Iterable[str | Path]) -> None:
+    """UserError that names file and line where configuration files say what Snakemake would lose without a word."""
+    for file in files:
+        read_yaml(file)
+
+
 def complete(config: dict) -> dict:
     """A copy of `config` with every default in place. UserError with one sentence that names the first wrong key."""
     config = _typed(_without_removed(copy.deepcopy(dict(config))), schema())
@@ -35,11 +42,11 @@ def complete(config: dict) -> dict:
     _fill(config, schema())
     if isinstance(config["corpus"], dict) and config["corpus"]["name"] is None:
         config["corpus"]["name"] = config["corpus"]["adapter"]
-    if isinstance(config["root"], str):
-        config["root"] = os.path.expanduser(config["root"])
-    error = next(iter(sorted(Draft202012Validator(schema()).iter_errors(config), key=_depth)), None)
+    error = next(iter(sorted(Validator(schema()).iter_errors(config), key=_depth)), None)
     if error is not None:
         raise UserError(_sentence(error))
+    if config["root"]:
+        config["root"] = os.path.expanduser(config["root"])
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     consistency.check(config)
@@ -104,7 +111,7 @@ def _fill(values, description):
 
 def _fill_schedules(config, section, common):
     """Give every entry its whole schedule: the section's common one with the entry's differences."""
-    validator = Draft202012Validator(schema()["properties"][common])
+    validator = Validator(schema()["properties"][common])
     for name, entry in config[section].items():
         entry["schedule"] = {**config[common], **entry["schedule"]}
         for error in validator.iter_errors(entry["schedule"]):
@@ -122,10 +129,15 @@ def _sentence(error, prefix=""):
         unknown = sorted(set(error.instance) - set(known), key=str)[0]
         return f"config: there is no key '{unknown}' in {where or 'the configuration'}: {hint(unknown, known)}"
     if "propertyNames" in error.absolute_schema_path:
-        return f"config: {where} has the key {error.instance}, which YAML does not read as text: write it in quotes."
+        where, told = where or "the configuration", f"has the key {error.instance!r}"
+        if error.validator == "type":
+            return f"config: {where} {told}, which YAML does not read as text: write it in quotes."
+        return f"config: {where} {told}, which cannot be a name: use letters, digits, - and _, 60 at most."
     if error.validator == "required":
         return f"config: {where} lacks the key {error.message.split(' is ')[0]}: add it."
-    return f"config: {where or 'the file'} is wrong: {error.message}; config/README.md describes every key."
+    told = " ".join(error.message.split())
+    told = told if len(told) < 300 else f"{told[:150]} ... {told[-150:]}"
+    return f"config: {where or 'the file'} is wrong: {told}; config/README.md describes every key."
 
 
 def _mark_normalised(config):
@@ -151,6 +163,8 @@ def _add_transductive(config):
         return
     variants = {name: f"{name}-transductive" for name in systems if hears_audio(config, name)}
     for name, variant in variants.items():
+        if variant in systems:
+            raise UserError(f"config: systems.{variant} is made by protocol.transductive: rename yours.")
         title = f"{systems[name]['title']} (transductive)"
         systems[variant] = {**systems[name], "title": title, "transductive": True}
     for table in config["tables"].values():

@@ -27,10 +27,6 @@ def _check_names(config):
     encoders, pretraining, systems = config["encoders"], config["pretraining"], config["systems"]
     for taken in sorted((set(encoders) & set(pretraining)) | (set(systems) & (set(encoders) | set(pretraining)))):
         raise UserError(f"config: '{taken}' is given twice among encoders, pretraining and systems: rename one.")
-    for section in NAMED:
-        for name in config[section]:
-            if not str(name).replace("-", "").replace("_", "").isalnum():
-                raise UserError(f"config: {section}.{name} cannot name a folder: use letters, digits, - and _.")
     learned = {name: system for name, system in systems.items() if system["method"] not in CLASSICAL}
     for name, entry in config["units"].items():
         _named(entry["frames"], {"mfcc": 0} | encoders | pretraining | learned, f"units.{name}.frames")
@@ -189,14 +185,18 @@ def _named(name, known, where):
 
 
 def _check_cycles(config):
-    def visit(name, path):
+    def visit(name, path, sources, where):
         if name in path:
-            raise UserError(f"config: {' -> '.join([*path[path.index(name) :], name])} goes in a circle: break it.")
-        for parent in needs(config, name):
-            visit(parent, [*path, name])
+            circle = " -> ".join([*path[path.index(name) :], name])
+            raise UserError(f"config: {where}{circle} goes in a circle: break it.")
+        for source in sources(name):
+            visit(source, [*path, name], sources, where)
 
     for name in [*config["pretraining"], *config["systems"]]:
-        visit(name, [])
+        visit(name, [], lambda name: needs(config, name), "")
+    for table, entry in config["tables"].items():
+        for name in entry["rows"]:
+            visit(name, [], lambda name, rows=entry["rows"]: filter(None, [rows.get(name)]), f"tables.{table}.rows: ")
 
 
 def _check_folds(config):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from serflow.errors import UserError
 
@@ -18,6 +19,32 @@ TYPES = {
     "int": "integer", "float": "number", "bool": "boolean", "str": "string", "tuple": "array", "list": "array",
     "dict": "object",
 }  # fmt: skip
+
+
+LARGEST_SIZE = 10_000  # of a model in any direction: what is beyond fills every memory before it fails
+LARGEST = 10**9  # no setting needs more, and FAISS' seeds and counts end at twice that
+
+
+def _typed(validator, types, value, schema):
+    """Stricter than JSON Schema, for which 2.0 is an integer and NaN a number."""
+    yield from Draft202012Validator.VALIDATORS["type"](validator, types, value, schema)
+    if isinstance(value, float) and (types == "integer" or not abs(value) <= LARGEST):
+        yield ValidationError(f"{value} is not of type 'integer'" if types == "integer" else f"{value} is no size")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        yield ValidationError(f"{value} is beyond {LARGEST}")
+    if isinstance(value, str) and not _is_plain(value):
+        yield ValidationError(f"{value!r} has characters that no file can be named with")
+
+
+def _is_plain(text):
+    """Whether `text` is Unicode that a file or its name can hold."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+Validator = extend(Draft202012Validator, {"type": _typed})
 
 
 @dataclass(frozen=True)
@@ -31,8 +58,13 @@ class Option:
         """In words, what may stand there."""
         kinds = self.schema.get("anyOf", [self.schema])
         return "it is " + " or ".join(
-            ", ".join(map(str, kind["enum"])) if "enum" in kind else f"of type {kind['type']}" for kind in kinds
+            ", ".join(map(str, kind["enum"])) if "enum" in kind else _described(kind) for kind in kinds
         )
+
+
+def _described(kind):
+    limits = f" from {kind['minimum']} to {kind['maximum']}" if "maximum" in kind else ""
+    return f"of type {kind['type']}{limits}"
 
 
 def chosen(name: object, known: dict, what: str) -> object:
@@ -94,7 +126,7 @@ def check(values: dict, options: dict[str, Option], whose: str) -> None:
     """UserError, naming `whose` they are, where one of `values` is no option, or not of its type."""
     for name, value in values.items():
         option = chosen(name, options, f"{whose} has no option")
-        error = next(Draft202012Validator(option.schema).iter_errors(value), None)
+        error = next(Validator(option.schema).iter_errors(value), None)
         if error is not None:
             raise UserError(f"{whose} cannot have {name} {json.dumps(value)}: {option.told()}.")
 
@@ -106,6 +138,8 @@ def _schema(annotation):
     if isinstance(annotation, ast.Subscript):  # Literal[...]
         values = ast.literal_eval(annotation.slice)
         return {"enum": list(values) if isinstance(values, tuple) else [values]}
+    if isinstance(annotation, ast.Name) and annotation.id == "int":
+        return {"type": "integer", "minimum": 0, "maximum": LARGEST_SIZE}
     return {"type": TYPES[annotation.id] if isinstance(annotation, ast.Name) else "null"}
 
 

@@ -93,17 +93,27 @@ def read_table(path: Path) -> pd.DataFrame:
             rows = pd.read_parquet(path, dtype_backend="numpy_nullable").reset_index(drop=True)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: this is not a readable Parquet file; write it again.") from error
+        rows = _distinct(path, rows.rename(columns=str))
         for column in rows.select_dtypes("timedelta"):
             rows[column] = rows[column].dt.total_seconds()
         return rows.astype(object).where(rows.notna(), "").astype(str).set_axis(rows.index + 1)
     try:  # Blank lines stay until lines are numbered; a comma too many must not make an index of column one.
         options = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False, "index_col": False}
-        rows = pd.read_csv(io.StringIO(read_text(path)), sep=SEPARATORS[path.suffix.lower()], **options)
+        text, options["sep"] = read_text(path), SEPARATORS[path.suffix.lower()]
+        header = pd.read_csv(io.StringIO(text), header=None, nrows=1, **options).fillna("").iloc[0]
+        rows = pd.read_csv(io.StringIO(text), **options).set_axis(list(header.str.strip()), axis=1)
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         raise UserError(f"{path}: this is not a well-formed table ({reason}); correct it.") from error
-    rows = rows.fillna("").rename(columns=str.strip).set_axis(rows.index + 2)
+    rows = _distinct(path, rows).fillna("").set_axis(rows.index + 2)
     return rows[(rows != "").any(axis=1)]
+
+
+def _distinct(path, rows):
+    twice = rows.columns[rows.columns.duplicated() & (rows.columns != "")]
+    if len(twice):
+        raise UserError(f"{path}: the column {twice[0]!r} is there twice; rename or remove one.")
+    return rows
 
 
 def read_columns(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from types import ModuleType
@@ -27,6 +28,7 @@ VOCABULARY = {
     "other": ["oth"],
 }
 SYNONYMS = {own: emotion for emotion, others in VOCABULARY.items() for own in [emotion, *others]}
+INVISIBLE = {"Cf", "Cc", "Zs", "Zl", "Zp"}  # Unicode's formats, controls and separators
 CLASSES = {"4-class": {emotion: [emotion] for emotion in ("anger", "happiness", "neutral", "sadness")}}
 
 
@@ -36,16 +38,23 @@ def harmonised(labels: pd.Series) -> pd.Series:
 
 
 def tell_alike(corpus: str, rows: pd.DataFrame, columns: Iterable[str] = ("speaker", "emotion")) -> None:
-    """Log a warning for speakers, and for emotions outside of the vocabulary, that differ only in case or blanks."""
+    """Log a warning for speakers, and for emotions outside of the vocabulary, that are read alike: that differ only
+    in case, blanks, invisible characters, Unicode's forms of a letter, or how a number is written."""
     for column in columns:
         names = pd.Series(sorted({*rows[column].dropna()} - {*VOCABULARY}), dtype=object)
-        plain = names.map(lambda name: "".join(name.split()).casefold())
+        plain = names.map(_plain)
         for _, alike in names[plain.duplicated(keep=False)].groupby(plain):
             logging.getLogger("serflow").warning(
-                "Corpus %s: the %ss %r and %r differ only in case or blanks and count as two; write them alike if "
-                "they are one",
-                *(corpus, column, *alike[:2]),
+                "Corpus %s: the %ss %s and %s are read alike and count as two; write them alike if they are one",
+                *(corpus, column, *map(ascii if alike[:2].map(str.casefold).is_unique else repr, alike[:2])),
             )
+
+
+def _plain(name):
+    """What people read of a name."""
+    name = unicodedata.normalize("NFKC", name)
+    name = "".join(letter for letter in name if unicodedata.category(letter) not in INVISIBLE).casefold()
+    return name.lstrip("0").removesuffix(".0") if name.replace(".", "").isdecimal() else name
 
 
 def choose(

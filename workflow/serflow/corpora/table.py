@@ -48,6 +48,7 @@ def scan(root: str | Path, table: str | None = None, column: str = "emotion") ->
     start = start.fillna(0.0)
     _refuse(end <= start, "end is not after start: correct the two times")
 
+    _refuse_overlapping(rows, start, end.fillna(np.inf))
     segment = "-" + rows["start"].replace("", "0") + "-" + rows["end"].replace("", "end")
     segment = segment.where((rows["start"] != "") | (rows["end"] != ""), "")
     stem = rows["path"].str.replace(r"\.[^./]*$", "", regex=True).str.replace("/", "-").str.lstrip("-.")
@@ -61,6 +62,21 @@ def scan(root: str | Path, table: str | None = None, column: str = "emotion") ->
         start=start,
         end=end,
     )
+
+
+def _refuse_overlapping(rows, start, end):
+    """Segments of a speaker that share samples cannot have different emotions."""
+    spans = rows[["path", "speaker", "emotion"]].assign(start=start, end=end, line=rows.index)[rows["emotion"] != ""]
+    spans = spans.sort_values(["path", "speaker", "start"], kind="stable")
+    own = spans.groupby(["path", "speaker"])
+    before = own["end"].cummax().groupby([spans["path"], spans["speaker"]]).shift()
+    other = own["emotion"].shift() != spans["emotion"]
+    wrong = (before > spans["start"]) & other
+    if wrong.any():
+        (table, line), (_, earlier) = spans["line"][wrong].iloc[0], own["line"].shift()[wrong].iloc[0]
+        raise UserError(
+            f"{table}, line {line}: it overlaps line {earlier}, another emotion of this speaker; correct one."
+        )
 
 
 def _find(root, table):

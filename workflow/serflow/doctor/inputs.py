@@ -14,6 +14,7 @@ def configuration(run: Run) -> Iterator[tuple[str, str]]:
     """The configuration as Snakemake merges it."""
     from serflow import config, lineage
 
+    config.check_files(["config/config.yaml", *run.configfiles])
     run.config = config.complete(_merged(run.configfiles, run.settings))
     config.check_root(run.config)
     config.check_intensity(run.config)

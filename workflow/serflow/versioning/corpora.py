@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from serflow.errors import UserError
+from serflow.yaml_files import read_yaml
 
 FILE = Path("config/corpora.yaml")
 KEYS = {"overlays": [], "root": None, "push_audio": False}
@@ -12,7 +13,7 @@ KEYS = {"overlays": [], "root": None, "push_audio": False}
 
 def corpora() -> dict[str, dict]:
     """{corpus: {overlays: configuration files, root: its folder, push_audio: whether remotes get its speech}}."""
-    listed = _read(FILE)
+    listed = read_yaml(FILE)
     if not isinstance(listed, dict) or not listed:
         raise UserError(f"{FILE} names no corpus: write a line such as demo: {{overlays: [config/ems.yaml]}}")
     return {str(name): _checked(name, entry) for name, entry in listed.items()}
@@ -36,16 +37,9 @@ def _checked(name, entry):
     for file in entry["overlays"]:
         if not isinstance(file, str) or not Path(file).is_file():
             raise UserError(f"{FILE}: {name} names the overlay {file}, which is no file: mend it.")
-        if not isinstance(_read(Path(file)), dict):
+        if not isinstance(read_yaml(file), dict):
             raise UserError(f"{file} holds no keys: write a line such as seeds: [0, 1], or do not list it.")
     return entry
-
-
-def _read(file):
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{file} cannot be read ({' '.join(str(error).split())}): mend it.") from error
 
 
 def _plain(root):
