@@ -52,6 +52,10 @@ rule all:
         everything(),
 
 
+onstart:
+    forget_partial(RESULTS)
+
+
 onsuccess:
     print(f"Tables: {RESULTS}/tables/   Figures: {RESULTS}/figures/")
     earlier = mark_earlier(config, Path(RESULTS) / "tables")

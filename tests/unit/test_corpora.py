@@ -2,6 +2,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from serflow import artifacts
 from serflow.corpora import COLUMNS, adapters, emodb, folders, iemocap, labels, nemo, read_corpus, savee
 from serflow.errors import UserError
+from serflow.provenance import listing_digest
 
 NAMES = ["03a01Wa", "03a02Na", "03b01Wb", "08a01Na", "08a02Wa", "08a02Wc", "10b10Nd"]
 EMODB = os.environ.get("SERFLOW_EMODB")
@@ -186,3 +188,14 @@ def test_real_emodb_has_its_published_counts():
     assert utterances["emotion"].value_counts().to_dict() == emodb.PUBLISHED["emotion"]
     assert utterances["speaker"].nunique() == emodb.PUBLISHED["speakers"]
     assert (utterances["sample_rate"] == 16000).all() and 24.7 < utterances["seconds"].sum() / 60 < 24.9
+
+
+def test_names_that_are_not_utf8_are_told_where_a_corpus_needs_them_and_count_elsewhere(tmp_path):
+    for name in (b"03a01Wa.wav", b"notes-caf\xe9.doc"):
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
+    before = listing_digest(tmp_path)
+    assert folders.files(tmp_path, r"[^/]+\.wav") == ["03a01Wa.wav"]
+    Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"caf\xe9.wav"))).touch()
+    assert listing_digest(tmp_path) != before
+    with pytest.raises(UserError, match=r"caf\\udce9\.wav: this name is not UTF-8; rename the file or its folder\.$"):
+        folders.files(tmp_path, r"[^/]+\.wav")

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from tests.conftest import PROJECT
 
+from serflow.artifacts import write_csv
 from serflow.errors import UserError
 from serflow.evaluation import figures, tables
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
@@ -309,7 +311,7 @@ def test_no_name_breaks_a_table(table, name):
     table = table.assign(name=["fbank", "same", f"a{name}"])
     cells = re.findall(r"(?:\\.|[^\\|])+", tables.to_markdown(table).split("\n")[4])
     assert len(cells) == 7
-    assert re.sub(r"\\([\\`*_|~$<])", r"\1", cells[0]).strip() == " ".join(f"a{name}".split())
+    assert re.sub(r"\\([\\`*_|~$<@\]:.])", r"\1", cells[0]).strip() == " ".join(f"a{name}".split())
 
     lines = tables.to_latex(table, [name]).split("\n")
     assert lines[0] == r"\begin{tabular}{lllllll}" and r"\end{tabular}" in lines
@@ -408,3 +410,35 @@ def test_warnings_stand_first_under_a_table(table):
     assert (empty, first, last) == ("", "- **Warning:** mind this", "- note")
     below = tables.to_latex(table, ["note"], ["mind this"]).split(r"\end{tabular}")[1]
     assert below.index("Warning: mind this") < below.index("pooled over folds")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[a](https://b)", "![a](b)", "[a][b]", "[a]: b", "https://a.b", "www.a.b", "a@b.c", "<img src=x>", "<b>", "*a*"],
+)
+def test_names_are_shown_as_they_are_and_nothing_of_them_lives(text):
+    shown = tables.escaped(f"{text}\n\n{text}")
+    assert re.sub(r"\\(?=[^\w\s])", "", shown) == f"{text} {text}"
+    assert not re.search(r"(?<!\\)\][(\[:]|(?<!\\)://|www\.|(?<!\\)@|(?<!\\)<|(?<!\\)\*", shown)
+    assert tables.escaped("66.2 [60.1, 70.2]") == "66.2 [60.1, 70.2]"
+
+
+def test_a_row_of_latex_does_not_begin_with_what_the_line_before_would_take(table):
+    lines = tables.to_latex(table.assign(name=["[a", "*b", "c[d"])).splitlines()
+    assert [line.split(" &")[0] for line in lines[4:7]] == ["{[}a", "{*}b", "c[d"]
+
+
+def test_no_cell_is_a_formula(tmp_path):
+    names = ["=1+1", "+1", "-1", "@a", "\t=1", "a\r=1", "a=1", "-", "", None, "'=1"]
+    frame = pd.DataFrame({"name": names, "UA": np.linspace(-1, 1, len(names)), "=p": 1})
+    write_csv(tmp_path / "a.csv", frame)
+    read = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    assert list(read["name"]) == ["'=1+1", "'+1", "'-1", "'@a", "'\t=1", "a =1", "a=1", "-", "", "", "'=1"]
+    assert list(read) == ["name", "UA", "'=p"] and np.allclose(read["UA"], frame["UA"])
+
+
+@pytest.mark.parametrize("name", ["ems.csv", "ems-scores.csv", "intensity.csv"])
+def test_a_table_without_formulas_is_written_as_it_is(tmp_path, name):
+    path = PROJECT / "results" / "emodb" / "tables" / name
+    write_csv(tmp_path / "a.csv", pd.read_csv(path))
+    assert (tmp_path / "a.csv").read_text() == pd.read_csv(path).to_csv(index=False)

@@ -5,7 +5,7 @@ from snakemake.logging import LogEvent, logger
 
 from serflow import config as configuration
 from serflow import lineage
-from serflow.artifacts import check_writable
+from serflow.artifacts import check_writable, forget_partial
 from serflow.classical import CLASSICAL, CONTROLS
 from serflow.corpora import adapters, has_levels, published
 from serflow.errors import UserError

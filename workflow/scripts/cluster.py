@@ -30,6 +30,8 @@ with job(snakemake) as made:
     settings, store = snakemake.params.settings, FrameStore(snakemake.input.frames)
     heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
     frames = store.stack(heard, settings["max_frames"], settings["seed"])
+    if not np.isfinite(frames).all():
+        raise UserError(f"{snakemake.input.frames} has frames that are no numbers: mend what made them.")
     try:
         kmeans = fit_kmeans(frames, settings["k"], settings["seed"], settings["inits"])
     except ValueError as error:

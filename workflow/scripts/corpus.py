@@ -26,13 +26,13 @@ with job(snakemake) as made:
     except UserError as error:
         if not hasattr(error, "quarantined"):
             raise
-        artifacts.write_text(refused, error.quarantined.to_csv(index=False))
+        artifacts.write_csv(refused, error.quarantined)
         raise UserError(f"{error} All of them, with reasons: {refused}") from error
     with writing_frames(snakemake.output.audio, 0, "int16", 1 / audio.RATE, made) as writer:
         for row in track(utterances.itertuples(), len(utterances), "converting audio"):
             writer.append(row.utterance, audio.to_int16(audio.load(Path(root) / row.path, row.start, row.end)))
     artifacts.write_parquet(snakemake.output.utterances, utterances, made)
-    artifacts.write_text(snakemake.output.quarantine, quarantined.to_csv(index=False))
+    artifacts.write_csv(snakemake.output.quarantine, quarantined)
     refused.unlink(missing_ok=True)  # of an earlier run
     counts = ", ".join(f"{count} {emotion}" for emotion, count in utterances.emotion.value_counts().items())
     say(

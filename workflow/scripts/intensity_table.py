@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from job import job
-from serflow.artifacts import write_text
+from serflow.artifacts import write_csv, write_text
 from serflow.evaluation.intensity import agreement, levels, levels_markdown, separation, to_markdown
 from serflow.frames import FrameStore, centres, on_grid
 
@@ -43,7 +43,7 @@ with job(snakemake) as made:
     if snakemake.output.levels:
         control = snakemake.params.control
         followed = levels(scored, control)
-        write_text(snakemake.output.levels, followed.to_csv(index=False))
+        write_csv(snakemake.output.levels, followed)
         write_text(snakemake.output.levels_markdown, levels_markdown(followed, control, tested.speaker.nunique()))
-    write_text(snakemake.output.csv, table.to_csv(index=False))
+    write_csv(snakemake.output.csv, table)
     write_text(snakemake.output.markdown, to_markdown(table, tested.speaker.nunique()))

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -29,7 +30,7 @@ def job(snakemake):
     """
     gc.freeze(), gc.enable()
     log, what = Path(snakemake.log[0]), _title(snakemake)
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
         sys.stdout.flush(), sys.stderr.flush()
@@ -42,10 +43,14 @@ def job(snakemake):
         except UserError as error:
             _give_up(terminal, f"serflow: {error}")
         except Exception as error:  # noqa: BLE001 whatever it was, its traceback is shown and the job fails
-            reason = _no_room(error)
+            folder = Path(snakemake.output[0]).parent
+            reason = _no_room(error, folder)
             if reason:
-                place = getattr(error, "filename", None) or Path(snakemake.output[0]).parent
+                place = getattr(error, "filename", None) or folder
                 _give_up(terminal, f"serflow: {place}: {reason}: free space or give rights there, then run again.")
+            for path in filter(_is_damaged, map(Path, snakemake.input)):
+                traceback.print_exc()
+                _give_up(terminal, f"serflow: {path} is damaged: delete it and run again.")
             _give_up_with_log(terminal, what, log)
         say(f"done in {time.monotonic() - started:.0f} s")
 
@@ -64,12 +69,56 @@ class _Both:
         self.terminal.flush()
 
 
-def _no_room(error):
-    """Why nothing can be written, None for another error. Libraries below Python keep only the message."""
+def _no_room(error, folder):
+    """Why nothing can be written, None for another error. Libraries below Python keep only the message, torch not
+    even that: so whether there is room in `folder` is tried, too."""
     messages = {code: os.strerror(code) for code in NO_ROOM}
     if getattr(error, "errno", None) in messages:
         return messages[error.errno]
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**20))
+    except OSError as full:
+        return messages.get(full.errno)
     return next((message for message in messages.values() if message in str(error)), None)
+
+
+def _is_damaged(path):
+    """Whether an artifact of an earlier job cannot be read, as when it was cut by a copy or a disk."""
+    if path.suffix not in READERS or not path.is_file():
+        return False
+    try:
+        READERS[path.suffix](path)
+    except Exception:  # noqa: BLE001 every format has its own
+        return True
+    return False
+
+
+def _read_json(path):
+    import json
+
+    json.loads(path.read_text(encoding="utf-8"))
+
+
+def _read_npy(path):
+    import numpy as np
+
+    np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _read_parquet(path):
+    import pyarrow.parquet as pq
+
+    pq.read_table(path)
+
+
+def _read_safetensors(path):
+    from safetensors import safe_open
+
+    safe_open(path, "np")
+
+
+READERS = {".json": _read_json, ".npy": _read_npy, ".parquet": _read_parquet, ".safetensors": _read_safetensors}
 
 
 def _title(snakemake):

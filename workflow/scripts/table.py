@@ -6,13 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import write_json, write_text
+from serflow.artifacts import write_csv, write_json, write_text
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
 from serflow.evaluation.results import read_predictions
 from serflow.evaluation.tables import (
     build_table,
     cautions,
+    escaped,
     masking_notes,
     scores_of_parts,
     to_latex,
@@ -56,8 +57,9 @@ with job(snakemake) as made:
     if snakemake.input.intensity:
         notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
     notes += [settings["stamp"]]
-    write_text(snakemake.output.csv, table.to_csv(index=False))
-    write_text(snakemake.output.markdown, f"# {settings['title']}\n\n{to_markdown(table, notes, warned)}")
+    write_csv(snakemake.output.csv, table)
+    title = escaped(settings["title"])
+    write_text(snakemake.output.markdown, f"# {title}\n\n{to_markdown(table, notes, warned)}")
     write_text(snakemake.output.latex, to_latex(table, notes, warned))
     write_json(snakemake.output.metrics, to_metrics(table))
-    write_text(snakemake.output.scores, scores_of_parts(predictions, tested, classes).to_csv(index=False))
+    write_csv(snakemake.output.scores, scores_of_parts(predictions, tested, classes))

@@ -25,7 +25,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
     The temporary may become a file or a folder. A block that fails leaves neither; what a power cut left goes when
-    `path` is written again, which one process does at a time.
+    `path` is written again, which one process does at a time, or by `forget_partial`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +41,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         _remove(temporary)
+
+
+def forget_partial(folder: str | Path) -> None:
+    """Remove what killed processes left half-written below `folder`, while none is at work there."""
+    for left in list(Path(folder).rglob(".*.partial-*")):
+        _remove(left)
 
 
 def _remove(path):
@@ -64,6 +70,16 @@ def check_writable(folder: str | Path) -> None:
 def write_text(path: str | Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a pandas frame, a line a row. Text that a spreadsheet would take for a formula begins with an apostrophe."""
+    plain = {r"[\r\n]+": " ", r"^(?=[=+@\t]|-.)": "'"}
+    for pattern, instead in plain.items():
+        columns = dict.fromkeys(frame.select_dtypes(["object", "string"]).columns, {pattern: instead})
+        frame = frame.replace(columns, regex=True)
+        frame.columns = frame.columns.astype(str).str.replace(pattern, instead, regex=True)
+    write_text(path, frame.to_csv(index=False))
 
 
 def write_json(path: str | Path, content: dict) -> None:

@@ -34,7 +34,7 @@ def listing_digest(folder: str | Path | None) -> str | None:
         return None
     status = {path: _status(os.path.join(folder, path)) for path in below(folder)}
     lines = (f"{path} {own.st_size} {own.st_mtime_ns}\n" for path, own in status.items())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
 def _status(path):

@@ -39,9 +39,14 @@ def files(root: str | Path, pattern: str) -> list[str]:
     """Sorted paths, relative to `root` and with /, whose last parts match `pattern`, whatever their case.
 
     Nothing whose name begins with a dot is found: .DS_Store and the ._ files of macOS are no part of a corpus.
+    UserError for a name that is not UTF-8, which no table can hold.
     """
     wanted, hidden = re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE), re.compile(r"(?:^|/)\.")
-    return [path for path in below(root) if wanted.search(path) and not hidden.search(path)]
+    found = [path for path in below(root) if wanted.search(path) and not hidden.search(path)]
+    for path in found:
+        if os.fsencode(path) != path.encode(errors="replace"):
+            raise UserError(f"{os.path.join(root, path)}: this name is not UTF-8; rename the file or its folder.")
+    return found
 
 
 def companions(root: str | Path, name: str, tells: str) -> list[str]:

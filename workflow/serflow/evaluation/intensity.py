@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from serflow.evaluation.statistics import over_blocks
-from serflow.evaluation.tables import aligned, written
+from serflow.evaluation.tables import aligned, escaped, written
 
 
 def separation(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def to_markdown(table: pd.DataFrame, speakers: int) -> str:
     emotions = [column for column in table if column.startswith("auc_")]
     if not emotions:
         return "# Frame-level intensity\n\nThe corpus has no neutral class, against which intensities are measured.\n"
-    named = [column.removeprefix("auc_").capitalize() for column in emotions]
+    named = [escaped(column.removeprefix("auc_").capitalize()) for column in emotions]
     lines = [["Intensity", *named, "Within an utterance", "Between utterances"]]
     for row in table.to_dict("records"):
         numbers = [row[key] for key in [*emotions, "within", "between"]]

@@ -172,15 +172,15 @@ def cautions(table: pd.DataFrame, controls: dict[str, str], guessing: float) -> 
 
 def to_markdown(table: pd.DataFrame, notes: Iterable[str] = (), cautions: Iterable[str] = ()) -> str:
     """GitHub Markdown with aligned columns; the best UA in bold; below it `cautions`, how to read it, `notes`."""
+    body = aligned(_cells(table, escaped, "**{}**".format))
+    warned = [f"- **Warning:** {escaped(caution)}" for caution in cautions]
+    return "\n".join([*body, "", *warned, *(f"- {escaped(note)}" for note in [*_reading(table), *notes])]) + "\n"
 
-    def escape(text):
-        return re.sub(r"([\\`*_|~$]|<(?=\S))", r"\\\1", text)
 
-    body = aligned(_cells(table, escape, "**{}**".format))
-    warned = [f"- **Warning:** {escape(_line(caution))}" for caution in cautions]
-    return (
-        "\n".join([*body, "", *warned, *(f"- {escape(_line(note))}" for note in [*_reading(table), *notes])]) + "\n"
-    )
+def escaped(text: str) -> str:
+    """`text` as one line of GitHub Markdown that shows it as it is: no emphasis, link, image, address or HTML."""
+    special = r"[\\`*_|~$@]|<(?=\S)|\](?=[(\[:])|:(?=//)|(?<=www)\."
+    return re.sub(f"({special})", r"\\\1", _line(text), flags=re.IGNORECASE)
 
 
 def aligned(lines: list[list[str]]) -> list[str]:
@@ -197,7 +197,8 @@ def to_latex(table: pd.DataFrame, notes: Iterable[str] = (), cautions: Iterable[
     special |= {"±": r"$\pm$", MINUS: "$-$", "≥": r"$\geq$", "<": "$<$", ">": "$>$"}
 
     def escape(text):
-        return text.translate(str.maketrans(special))
+        text = text.translate(str.maketrans(special))
+        return re.sub(r"^([\[*])", r"{\1}", text)  # which \\ of the line before would take for its own
 
     cells = _cells(table, escape, r"\textbf{{{}}}".format)
     header, *lines = [" & ".join(line) + r" \\" for line in cells]
