@@ -6,9 +6,11 @@ Every test tries as many as hypothesis' profile says: a hundred each, and `make 
 import json
 import tempfile
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import yaml
@@ -21,6 +23,7 @@ from serflow import audio, corpora
 from serflow.config import check_files, check_intensity, check_root, complete, schema
 from serflow.errors import UserError
 from serflow.evaluation.recipes import recipe_sentences
+from serflow.folds import split
 
 LONGEST = 700  # characters of a sentence
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -132,6 +135,16 @@ CHANGE = st.sampled_from(sorted(PLACES)).flatmap(
 CHANGES = st.lists(CHANGE, min_size=1, max_size=3)
 
 
+SPOKEN = product(["s1", "s2", "s3", "s4", "s5", "s6"], ["anger", "neutral", "sadness"], "ab")
+UTTERANCES = pd.DataFrame(
+    [
+        ("".join(row), "demo", row[0], "female" if row[0] < "s4" else "male", row[0], row[1], "".join(row))
+        for row in SPOKEN
+    ],
+    columns=["utterance", "corpus", "speaker", "gender", "session", "emotion", "sha256"],
+)
+
+
 def changed(changes):
     config = json.loads(json.dumps(BASE))
     for path, key, value in changes:
@@ -151,6 +164,13 @@ def planned(config):
     check_intensity(config)
     for table in config["tables"].values():
         list(recipe_sentences(config, table["rows"]))
+    split(UTTERANCES, **config["folds"])
+    return config
+
+
+def at(config, path):
+    for step in path:
+        config = config.get(step) if isinstance(config, dict) else None
     return config
 
 
@@ -160,6 +180,8 @@ def test_a_configuration_is_complete_or_refused(changes):
     config = outcome(planned, changed(changes))
     if config is not None:
         json.dumps(config, allow_nan=False).encode()
+        whole = [at(config, path) for path, told in PLACES.items() if told.get("type") == "integer"]
+        assert {type(number) for number in whole} <= {int, type(None)}
         names = [name for section in ("encoders", "units", "systems", "tables") for name in config[section]]
         assert all(isinstance(name, str) and len(name) < 120 for name in names)
 

@@ -66,34 +66,49 @@ MADE = [
     "tables",
 ]
 ROW = {"tables": {"flea-alone": {"title": "FLEA", "rows": {"hubert-frame-labels-attention": None}}}}
-TARGET = "--", "results/demo/tables/flea-alone.md"
+TARGET = "--", "results/demo/tables/flea-alone.md", "results/demo/figures/flea-alone"
+# What no network waits for: the log of each job, its script and what it makes.
+LAST = {
+    "features/functionals": ("utterance_features", "features/functionals.parquet"),
+    "protocol": ("protocol", "corpus/protocol.json"),
+    "figures/flea-alone": ("figures", "figures/flea-alone"),
+}
+FOLDS = {"folds": ("folds", "corpus/folds.parquet")}  # after which all of them would be made anew
 
 
 def test_a_run_killed_in_every_stage_ends_with_the_same_files(finished, checkout):
-    """As if the power were cut ten times, at a moment drawn at random in each of the ten jobs of FLEA's chain."""
+    """As if the power were cut at a moment drawn at random in each job of FLEA's chain and in the rest."""
     shutil.copytree(finished[0].folder, checkout.folder, dirs_exist_ok=True)
-    results, logs, rng = checkout.folder / "results/demo", checkout.folder / "logs/demo", np.random.default_rng(0)
+    results = checkout.folder / "results/demo"
     code, printed = checkout.run(*TARGET, **ROW)
     assert code == 0, printed
     unbroken = files_below(results)
-    seconds = {log: told_seconds(logs / f"{log}.log") for log in CHAIN}
-    for folder in MADE:
-        shutil.rmtree(results / folder)
-
-    killed = []
-    for number, (log, script) in enumerate(CHAIN.items()):
-        begun, process = time.time(), checkout.start(*TARGET, **ROW)
-        wait_for(process, logs / f"{log}.log", begun, rng.uniform(0, seconds[log]))
-        killed += [script] if script in running_scripts(process) else []
-        checkout.kill(process)
-        unlock(checkout, by_command=number == 0)
-    assert set(killed) == set(CHAIN.values()), killed
-
-    code, printed = checkout.run(*TARGET, **ROW)
-    assert code == 0, printed
+    kill_in_each(checkout, {log: (script, "tables/flea-alone.md") for log, script in CHAIN.items()}, MADE)
+    for jobs in (LAST, FOLDS):
+        kill_in_each(checkout, jobs, [path for _, path in jobs.values()])
     again = files_below(results)
     assert again.keys() == unbroken.keys()
     assert [path for path in again if again[path] != unbroken[path]] == []
+
+
+def kill_in_each(checkout, jobs, made):
+    """Take away what is `made`, kill a run of each of `jobs` at a moment drawn at random, and let the last run end.
+
+    jobs: {log: (script, what is asked for)}"""
+    results, logs, rng = checkout.folder / "results/demo", checkout.folder / "logs/demo", np.random.default_rng(0)
+    seconds, killed = {log: told_seconds(logs / f"{log}.log") for log in jobs}, set()
+    for path in made:
+        shutil.rmtree(results / path) if (results / path).is_dir() else (results / path).unlink()
+    for log, (script, path) in jobs.items():
+        begun, process = time.time(), checkout.start("--", f"results/demo/{path}", **ROW)
+        wait_for(process, logs / f"{log}.log", begun, rng.uniform(0, seconds[log]))
+        killed |= {script} & running_scripts(process)
+        checkout.kill(process)
+        unlock(checkout, by_command=log == next(iter(CHAIN)))
+    scripts, targets = (set(column) for column in zip(*jobs.values(), strict=True))
+    assert killed == scripts, killed
+    code, printed = checkout.run("--", *(f"results/demo/{path}" for path in sorted(targets)), **ROW)
+    assert code == 0, printed
 
 
 def files_below(folder):

@@ -137,6 +137,12 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"corpus": {"max_seconds": float("inf")}}, "corpus.max_seconds is wrong: inf is no size"),
         ({"root": "{x}"}, "root is wrong: '{x}' does not match"),
         ({"root": "x\0"}, "characters that no file can be named with"),
+        ({"systems": {"majority": {"options": {"pooling": "mean"}}}}, "majority.options: method majority takes none"),
+        (
+            {"intensity": {"energy": {"options": {"size": "tiny"}}}},
+            "method energy has no options: remove them",
+        ),
+        ({"corpus": {"options": {"a": [float("nan")]}}}, "corpus.options.a.0 is wrong: nan is no size"),
         ({"folds": {"count": 2.0}}, "folds.count is wrong: 2.0 is not of type 'integer'"),
         ({"folds": {"count": 100000}}, "folds.count is wrong: 100000 is greater than the maximum of 1000"),
         ({"seeds": [1.0]}, "seeds.0 is wrong: 1.0 is not of type 'integer'"),

@@ -73,7 +73,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a pandas frame, a line a row. Text that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Write a pandas frame, a line a row. What a spreadsheet would take for a formula begins with an apostrophe."""
     plain = {r"[\r\n]+": " ", r"^(?=[=+@\t]|-.)": "'"}
     for pattern, instead in plain.items():
         columns = dict.fromkeys(frame.select_dtypes(["object", "string"]).columns, {pattern: instead})

@@ -36,8 +36,8 @@ def _check_names(config):
             if entry[section] is not None:
                 _named(entry[section], config[section], f"pretraining.{name}.{section}")
     for name, entry in systems.items():
-        for key in ("encoder", "zero_shot"):
-            if name not in learned and entry.get(key) is not None:
+        for key in ("encoder", "zero_shot", "options"):
+            if name not in learned and entry.get(key):
                 raise UserError(f"config: systems.{name}.{key}: method {entry['method']} takes none; remove it.")
     for name, entry in learned.items():
         if "encoder" not in entry:
@@ -130,6 +130,8 @@ def _check_models(config):
             network = chosen(entry["method"], known, "There is no method")
             if network:
                 check_options(network, entry["options"])
+            elif entry["options"]:
+                raise UserError(f"method {entry['method']} has no options: remove them.")
 
 
 def _check_prompts(prompts):
