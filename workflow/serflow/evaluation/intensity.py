@@ -84,7 +84,7 @@ def levels(scored: dict[str, pd.DataFrame], control: str) -> pd.DataFrame:
 def levels_markdown(table: pd.DataFrame, control: str, speakers: int) -> str:
     """The table of `levels` for people; `speakers`: how many were tested."""
     emotions = [column for column in table if column.startswith("auc_")]
-    named = [column.removeprefix("auc_").capitalize() for column in emotions]
+    named = [escaped(column.removeprefix("auc_").capitalize()) for column in emotions]
     lines = [["Intensity", *named, "All [95 % interval]", "ρ", f"Against {control}"]]
     for row in table.to_dict("records"):
         against = "-" if np.isnan(row["difference"]) else f"{row['difference']:+.2f}, {written(row['p'])}"
