@@ -25,7 +25,7 @@ from serflow.errors import UserError
 from serflow.evaluation.recipes import recipe_sentences
 from serflow.folds import split
 
-LONGEST = 700  # characters of a sentence
+LONGEST = 1500  # characters of a sentence, which may quote names of 300
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
