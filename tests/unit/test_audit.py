@@ -81,3 +81,8 @@ def test_labels_alone_tell_before_any_audio_is_read():
     rows = corpus(16, of=one_each)
     folds = split(rows, "k-fold", 4, validation_speakers=1, seed=0)
     assert "one emotion alone" in warned(audit(rows, folds, "k-fold"))
+
+
+def test_how_strongly_an_emotion_was_meant_is_no_level_of_the_recording():
+    rows = corpus()
+    assert found(rows.assign(level=1.0)) == found(rows)
