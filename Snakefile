@@ -52,6 +52,11 @@ rule all:
         everything(),
 
 
+onstart:
+    if not workflow.touch:
+        note_run(f"{RUN}/commands.jsonl", sys.argv[1:])
+
+
 onsuccess:
     print(f"Tables: {RESULTS}/tables/   Figures: {RESULTS}/figures/")
     earlier = mark_earlier(config, Path(RESULTS) / "tables")
