@@ -1,0 +1,323 @@
+"""What runs have found, as one HTML page that loads nothing: verdicts, tables, errors, training, protocols, and
+utterances to look at and listen to.
+
+Reads what runs left in `results/` and knows nothing of Snakemake. The page's text stands in `workflow/report/`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from serflow import protocol
+from serflow.artifacts import write_text
+from serflow.errors import UserError
+from serflow.evaluation import units
+from serflow.evaluation.probes import projected, vector_names
+from serflow.evaluation.tables import MINUS, written
+from serflow.report import charts, errors, graph
+from serflow.report.corpus import Corpus
+from serflow.report.explorer import PALETTE, Explorer
+from serflow.report.verdicts import Claim, claims, headline, place, reach
+
+TEMPLATES = Path(__file__).parents[2] / "report"
+UTTERANCES, FEWEST = 48, 12  # in the explorers of all corpora together, and in each
+
+
+def write(folders: Sequence[str | Path], target: str | Path) -> list[str]:
+    """Write the page of the corpora in `folders`, each `results/<corpus>`, to `target`. Returns what is missing, a
+    sentence a corpus. UserError where a folder holds no tables or a file in it is damaged."""
+    corpora = [Corpus(folder) for folder in folders]
+    names = [corpus.name for corpus in corpora]
+    if len(set(names)) < len(names):
+        raise UserError(f"two of the folders are called {max(names, key=names.count)}: give each corpus once.")
+    sections = [Section(corpus, max(FEWEST, UTTERANCES // len(corpora))) for corpus in corpora]
+    write_text(target, page(sections))
+    return [f"{corpus.name}: not here: {'; '.join(corpus.missing)}" for corpus in corpora if corpus.missing]
+
+
+def finished(results: str | Path = "results") -> list[Path]:
+    """Every folder of `results` whose run has made tables."""
+    found = sorted({path.parents[1] for path in Path(results).glob("*/tables/*.md")})
+    if not found:
+        raise UserError(f"{results}/ has no tables of any corpus: run snakemake first, or make demo.")
+    return found
+
+
+class Section:
+    """What the page tells of a corpus; every property may be empty."""
+
+    def __init__(self, corpus: Corpus, utterances: int) -> None:
+        self.corpus, self.name = corpus, corpus.name
+        audio = (corpus.configuration or {}).get("report", {}).get("audio", False)
+        self.explorer = Explorer(corpus, utterances, audio)
+
+    @property
+    def guessing(self) -> float:
+        return 1 / max(1, len(self.corpus.classes))
+
+    @cached_property
+    def claims(self) -> dict[str, list[Claim]]:
+        """See verdicts.claims; tables that compare with guessing alone come last."""
+        found = claims(self.corpus, self.guessing)
+        return dict(sorted(found.items(), key=lambda table: all(claim.against_guessing for claim in table[1])))
+
+    @cached_property
+    def reach(self) -> float:
+        """See verdicts.reach."""
+        return reach([claim for own in self.claims.values() for claim in own])
+
+    @cached_property
+    def tables(self) -> list[tuple[str, str, Markup]]:
+        """(name, title, body) of every table."""
+        return [(name, self.corpus.headings[name], markdown(path)) for name, path in self.corpus.pages.items()]
+
+    @cached_property
+    def best(self) -> pd.Series | None:
+        return errors.best_system(self.corpus) if len(self.corpus.rows) else None
+
+    @cached_property
+    def matrices(self) -> list[errors.Matrix]:
+        return errors.matrices(self.corpus)
+
+    @cached_property
+    def recalls(self) -> list[tuple[str, float, list[float]]]:
+        """(title, UA, recall of every class) of the systems."""
+        own = self.corpus.scores[self.corpus.scores["kind"] == "class"]
+        table = own.pivot(index="system", columns="name", values="WA").reindex(columns=self.corpus.classes)
+        rows = self.corpus.rows
+        return [
+            (rows.loc[name, "name"], rows.loc[name, "UA"], table.loc[name].tolist())
+            for name in rows.index
+            if name in table.index
+        ]
+
+    @cached_property
+    def hardest(self) -> pd.DataFrame:
+        return errors.hardest(self.corpus)
+
+    @property
+    def genders(self) -> list[str]:
+        """The columns of `hardest` that are UA by gender."""
+        return [column for column in self.hardest if column.startswith("gender ")]
+
+    @cached_property
+    def hardest_sentence(self) -> str:
+        return errors.hardest_sentence(self.corpus)
+
+    @cached_property
+    def speakers(self) -> dict | None:
+        frame, rows = errors.speakers(self.corpus), self.corpus.rows
+        return (
+            charts.speakers(frame, rows["name"], dict(zip(rows["name"], rows["UA"], strict=True)))
+            if len(frame)
+            else None
+        )
+
+    @cached_property
+    def training(self) -> list[tuple[str, dict]]:
+        """(title, chart) of what was trained: systems, then what they stand on."""
+        titles = self.corpus.rows["name"]
+        own = [
+            (titles[name], charts.training(frame, ["fold", "seed"])) for name, frame in self.corpus.histories.items()
+        ]
+        return own + [
+            (f"Under the systems: {name}", charts.training(frame, ["run"]))
+            for name, frame in self.corpus.pretrainings.items()
+        ]
+
+    @cached_property
+    def units(self) -> dict | None:
+        return None if self.corpus.units is None else charts.units(self.corpus.units, units.TITLES)
+
+    @cached_property
+    def sweeps(self) -> list[tuple[str, dict]]:
+        """(title, chart) of every sweep of units."""
+        found = []
+        for table, sweep in (self.corpus.configuration or {}).get("sweeps", {}).items():
+            there = {
+                name: told
+                for name, told in sweep.items()
+                if name in self.corpus.predictions and name in self.corpus.histories
+            }
+            if there and table in self.corpus.headings and self.corpus.units is not None:
+                known = there, self.corpus.rows["name"], self.corpus.predictions, self.corpus.histories
+                points = units.sweep_points(*known, self.corpus.units, self.corpus.classes)
+                found.append((self.corpus.headings[table], charts.sweep(points)))
+        return found
+
+    @cached_property
+    def transductive(self) -> dict | None:
+        rows = self.corpus.rows
+        pairs = [(name, name.removesuffix("-transductive")) for name in rows.index if name.endswith("-transductive")]
+        told = [
+            (rows.loc[plain, "name"], rows.loc[plain, "UA"], rows.loc[name, "UA"])
+            for name, plain in pairs
+            if plain in rows.index
+        ]
+        return (
+            charts.transductive(pd.DataFrame(told, columns=["title", "inductive", "transductive"])) if told else None
+        )
+
+    @cached_property
+    def probes(self) -> list[str]:
+        """What stands under tables of linear probes."""
+        return self._under_tables(r"Linear probes of .*")
+
+    def _under_tables(self, pattern):
+        """Sentences under the tables that `pattern` matches, as they were before they became Markdown."""
+        text = "\n".join(path.read_text(encoding="utf-8") for path in self.corpus.pages.values())
+        return [re.sub(r"\\(.)", r"\1", line) for line in dict.fromkeys(re.findall(rf"^- ({pattern})$", text, re.M))]
+
+    @cached_property
+    def maps(self) -> list[tuple[str, list[dict]]]:
+        """(title, charts) of every system whose predictions hold vectors."""
+        named = {name: vector_names(frame) for name, frame in self.corpus.predictions.items()}
+        return [
+            (self.corpus.rows.loc[system, "name"], [self._map(system, name) for name in names])
+            for system, names in named.items()
+            if names
+        ]
+
+    def _map(self, system, name):
+        places, rows = projected(self.corpus.predictions[system], name)
+        return charts.vectors(places, rows, name)
+
+    @cached_property
+    def protocol(self) -> list[str]:
+        return list(protocol.sentences(self.corpus.card)) if self.corpus.card else []
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What a reader of the tables must not overlook: first what the audit found, see serflow.audit."""
+        card, quarantined = self.corpus.card, self.corpus.quarantined
+        told = [line.removeprefix("**Warning:** ") for line in self._under_tables(r"\*\*Warning:\*\* .*")]
+        blocks = set(self.corpus.rows["unit"].fillna("none"))
+        if "speaker" in blocks:
+            told.append("Too few folds to test methods: intervals and verdicts are about the networks trained here.")
+        if "none" in blocks:
+            told.append("Too few folds and speakers: nothing can be tested.")
+        if len(self.corpus.rows) and self.corpus.rows["seeds"].max() == 1:
+            told.append("One seed: another would give other numbers, and one seed ranks nothing.")
+        if card and card["heard unlabelled test audio"]:
+            told.append(f"Heard unlabelled test audio: {', '.join(card['heard unlabelled test audio'])}.")
+        if card and card["normalised by speaker"]:
+            told.append(
+                f"Normalised by all utterances of the tested speaker: {', '.join(card['normalised by speaker'])}."
+            )
+        if card and card["validation shares speakers with training"] and card["selection"] == "validation":
+            told.append("Validation shares speakers with training: the step is chosen by speakers who were heard.")
+        if quarantined is not None and len(quarantined):
+            kinds = quarantined["reason"].str.split(":").str[0].value_counts()
+            listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+            told.append(f"Left out of the corpus, by reason: {listed}.")
+        return told
+
+    @cached_property
+    def times(self) -> pd.DataFrame:
+        """A row a stage: stage, jobs, seconds, longest, memory and gpu in MB."""
+        jobs = self.corpus.jobs
+        stage = (
+            jobs["job"]
+            .str.replace(r"(^|[/-])((fold|seed)-\d+|all-fold-\d+|all(?=/))", "", regex=True)
+            .str.strip("/-")
+        )
+        groups = jobs.groupby(stage.rename("stage"))
+        told = {"jobs": ("seconds", "size"), "seconds": ("seconds", "sum"), "longest": ("seconds", "max")}
+        return (
+            groups.agg(**told, memory=("memory", "max"), gpu=("gpu", "max"))
+            .reset_index()
+            .sort_values("seconds", ascending=False)
+        )
+
+    @cached_property
+    def graph(self) -> graph.Layout | None:
+        config = self.corpus.configuration
+        tables = [name for name in self.corpus.tables if config and name in config["tables"]]
+        pairs = graph.lines(config, tables) if tables else []
+        return graph.layout(pairs) if pairs else None
+
+    @cached_property
+    def configuration(self) -> str:
+        return yaml.safe_dump(self.corpus.configuration, sort_keys=False, allow_unicode=True, width=100)
+
+
+def page(sections: Sequence[Section]) -> str:
+    """The HTML of the whole page."""
+    every = [claim for section in sections for own in section.claims.values() for claim in own]
+    scripts = [_text("vega"), _text("report.js")]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            sections=sections,
+            claims=every,
+            headline=headline(every),
+            palette=PALETTE,
+            style=Markup(_text("report.css")),  # noqa: S704 the project's own
+            scripts=list(map(Markup, scripts)),  # noqa: S704
+            hashes=[base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts],
+        )
+    )
+
+
+def markdown(path: Path) -> Markup:
+    """The body of a table's Markdown as HTML; what is HTML, a link or a picture in it stays text."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.disable(["link", "image", "autolink", "html_inline", "html_block", "reference"])
+    return Markup(reader.render(path.read_text(encoding="utf-8").split("\n", 1)[1]))  # noqa: S704 escaped by the reader
+
+
+def _text(name):
+    return charts.library() if name == "vega" else (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _environment():
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": _percent,
+        "points": _points,
+        "p": written,
+        "duration": _duration,
+        "memory": _memory,
+        "place": place,
+    }
+    environment.tests["known"] = pd.notna
+    return environment
+
+
+def _percent(share, digits=1):
+    return "–" if pd.isna(share) else f"{100 * share:.{digits}f}"
+
+
+def _points(difference):
+    """A signed difference in percentage points."""
+    return "–" if pd.isna(difference) else f"{MINUS if difference < 0 else '+'}{100 * abs(difference):.1f}"
+
+
+def _duration(seconds):
+    if pd.isna(seconds):
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+
+
+def _memory(megabytes):
+    return "–" if pd.isna(megabytes) else f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
