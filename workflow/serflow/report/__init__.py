@@ -26,7 +26,7 @@ from serflow.evaluation import units
 from serflow.evaluation.probes import projected, vector_names
 from serflow.evaluation.tables import MINUS, written
 from serflow.report import charts, errors, graph
-from serflow.report.corpus import Corpus
+from serflow.report.corpus import Corpus, reading
 from serflow.report.explorer import PALETTE, Explorer
 from serflow.report.verdicts import Claim, claims, headline, place, reach
 
@@ -244,7 +244,8 @@ class Section:
     def graph(self) -> graph.Layout | None:
         config = self.corpus.configuration
         tables = [name for name in self.corpus.tables if config and name in config["tables"]]
-        pairs = graph.lines(config, tables) if tables else []
+        with reading(self.corpus.folder / "configuration.json"):  # another version may have written it
+            pairs = graph.lines(config, tables) if tables else []
         return graph.layout(pairs) if pairs else None
 
     @cached_property
