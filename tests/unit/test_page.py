@@ -189,3 +189,9 @@ def test_what_is_damaged_is_told_in_a_sentence(generated, tmp_path, break_it, se
     with pytest.raises(UserError, match=sentence):
         report.write([tmp_path / "one"], tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_report_replaces_no_folder(generated):
+    with pytest.raises(UserError, match="one is a folder: name the file"):
+        report.write([generated / "one"], generated / "one")
+    assert (generated / "one/tables").is_dir()

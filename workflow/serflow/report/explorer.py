@@ -96,18 +96,11 @@ class Explorer:
     @cached_property
     def guesses(self) -> pd.DataFrame:
         """Frame utterance, system, fold and a column p_<class> each: means over seeds."""
-        columns = [f"p_{name}" for name in self.classes]
-        frames = [
-            own.groupby("utterance")[columns]
-            .mean()
-            .assign(system=system, fold=own.groupby("utterance")["fold"].first())
-            for system, own in self.corpus.predictions.items()
-        ]
-        return (
-            pd.concat(frames).reset_index()
-            if frames
-            else pd.DataFrame(columns=["utterance", "system", "fold", *columns])
-        )
+        columns, frames = [f"p_{name}" for name in self.classes], []
+        for system, own in self.corpus.predictions.items():
+            utterances = own.groupby("utterance")
+            frames.append(utterances[columns].mean().assign(fold=utterances["fold"].first(), system=system))
+        return pd.concat(frames).reset_index() if frames else pd.DataFrame(columns=["utterance"])
 
     @cached_property
     def chosen(self) -> list[str]:
@@ -118,7 +111,7 @@ class Explorer:
         predicted = self.guesses[[f"p_{name}" for name in self.classes]].to_numpy().argmax(1)
         right = np.array(self.classes)[predicted] == known["emotion"].loc[self.guesses["utterance"]].to_numpy()
         share = pd.Series(right).groupby(self.guesses["utterance"].to_numpy()).mean().rename("share")
-        tested = known.join(share, how="inner")
+        tested = known[known.index.isin(self.store.utterances)].join(share, how="inner")
         short = tested[tested["seconds"] <= LONGEST]
         tested, found = short if len(short) else tested, []
         for _, own in tested.groupby("emotion"):
