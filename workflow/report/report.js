@@ -75,7 +75,10 @@ function drawCharts() {
     }
   };
   (window.requestIdleCallback ?? setTimeout)(others);
-  window.addEventListener("beforeprint", () => waiting.forEach(start));
+  window.addEventListener("beforeprint", () => {
+    waiting.forEach(start);
+    for (const details of document.querySelectorAll("main details")) details.open = true;
+  });
 }
 
 // ---- Explorer: a list that filters, and for the chosen utterance one cursor over all that has its time axis ----
