@@ -43,7 +43,8 @@ def audit(
     rows = folds.merge(utterances, on="utterance")
     found = [*_speakers(utterances), *_parts(rows), *_sizes(rows), *_genders(utterances, protocol), *_script(rows)]
     if nuisance is not None:
-        recorded = rows.drop(columns="seconds").merge(nuisance, on="utterance")  # as stored, and as converted
+        told = [name for name in QUANTITIES if name in rows]  # seconds as stored; how strongly emotions were meant
+        recorded = rows.drop(columns=told).merge(nuisance, on="utterance")
         found += _shortcuts(recorded, utterances.emotion.nunique())
     return sorted(found, key=lambda finding: not finding.warning)
 

@@ -104,7 +104,7 @@ class Explorer:
 
     @cached_property
     def chosen(self) -> list[str]:
-        """As many utterances of every class, from those that all systems get right to those that none does."""
+        """As many utterances of every class, from those that no system gets right to those that all do."""
         if self.store is None or self.corpus.utterances is None or not len(self.guesses):
             return []
         known = self.corpus.utterances.set_index("utterance")
