@@ -30,7 +30,8 @@ def generate(folder, classes, systems=20, folds=10, seeds=3, speakers=20, uttera
     an encoder. `classes`: names of emotions."""
     folder, rng = Path(folder), np.random.default_rng(0)
     corpus = spoken(folder, classes, speakers, utterances, folds, rng)
-    names = [f"system-{number}" for number in range(systems)]
+    names = [f"system-{number}" for number in range(systems - 1)]
+    names += [f"{names[-1]}-transductive"]
     made = {name: [] for name in names}
     for number, name in enumerate(names):
         for fold in range(folds):

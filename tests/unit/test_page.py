@@ -46,7 +46,9 @@ def test_every_part_is_there_and_nothing_is_loaded(page, generated):
     shown = page.locator("#one-tables tbody tr").first.inner_text()
     assert f"{100 * table.UA[0]:.1f}" in shown
     assert page.locator("#one-errors .confusion").count() == 3 and page.locator("#one-errors .chart svg").count() == 1
-    assert page.locator("#one-training .chart svg").count() == 3
+    assert (
+        page.locator("#one-training .chart svg").count() == 3 and page.locator("#one-heard .chart svg").count() == 1
+    )
     assert "Left out of the corpus, by reason: 1 unreadable" in page.inner_text("#one-protocol")
     for part in ("tables", "errors", "explorer", "training", "units", "heard", "vectors", "protocol", "run"):
         assert page.locator(f"#one-{part} h3").count() == page.locator(f"#two-{part} h3").count() == 1
@@ -163,12 +165,23 @@ def test_a_clone_with_tables_alone_has_a_report_that_says_what_is_missing(genera
         assert page.told == []
 
 
+def test_a_corpus_without_systems_has_its_tables(tmp_path):
+    table = "# Units\n\n| Units | k |\n| ----- | - |\n| mfcc  | 5 |\n\n- Of what was clustered.\n"
+    (tmp_path / "one/tables").mkdir(parents=True)
+    (tmp_path / "one/tables/units.md").write_text(table)
+    assert len(report.write([tmp_path / "one"], tmp_path / "report.html")) == 1
+    with opened(tmp_path / "report.html") as page:
+        assert page.locator("#one-tables tbody td").all_inner_texts() == ["mfcc", "5"]
+        assert "No row of a table is compared" in page.inner_text("#verdicts")
+        assert page.told == []
+
+
 def test_predictions_of_another_run_are_left_out(generated, tmp_path):
     shutil.copytree(generated / "one", tmp_path / "one")
-    place = tmp_path / "one/systems/system-2"
+    place = tmp_path / "one/systems/system-1"
     shutil.copy(place / "fold-0/seed-0/predictions.parquet", place / "fold-0/seed-1/predictions.parquet")
     (missing,) = report.write([tmp_path / "one"], tmp_path / "report.html")
-    assert "but of another one, for system-2" in missing
+    assert "but of another one, for system-1" in missing
 
 
 @pytest.mark.parametrize(

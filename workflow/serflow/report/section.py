@@ -118,7 +118,7 @@ class Section:
     @cached_property
     def transductive(self) -> dict | None:
         rows, end = self.corpus.rows.set_index("system")[["name", "UA"]], "-transductive"
-        plain = rows[[f"{name}{end}" in rows.index for name in rows.index]]
+        plain = rows[(rows.index + end).isin(rows.index)]
         heard = rows["UA"].reindex(plain.index + end).to_numpy()
         pairs = plain.set_axis(["title", "inductive"], axis=1).assign(transductive=heard)
         return charts.transductive(pairs) if len(pairs) else None
