@@ -26,8 +26,8 @@ HOP = 0.02  # s between frames
 
 
 def generate(folder, classes, systems=20, folds=10, seeds=3, speakers=20, utterances=500, audio=True):
-    """Make `folder` what a run would have left there: `systems` that are right more and more often, the last ones on
-    an encoder. `classes`: names of emotions."""
+    """Make `folder` what a run would have left there: `systems` that are right more and more often, the last one
+    transductive. `classes`: names of emotions."""
     folder, rng = Path(folder), np.random.default_rng(0)
     corpus = spoken(folder, classes, speakers, utterances, folds, rng)
     names = [f"system-{number}" for number in range(systems - 1)]
