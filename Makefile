@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz environment lock tables dvc.yaml commit-artifacts restore verify
+.PHONY: demo report test fuzz environment lock tables dvc.yaml commit-artifacts restore verify
 
 # Every paper that learns in minutes, on speech that serflow synthesises.
 PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml config/gemo-clap.yaml
 
 demo: $(BIN)/.ready
 	$(BIN)/snakemake --cores all --configfile $(PAPERS)
+
+# results/report.html: all corpora of results/ that have tables, on one page.
+report: $(BIN)/.ready
+	$(BIN)/serflow report
 
 test: $(BIN)/.ready
 	$(BIN)/python -m pytest

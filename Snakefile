@@ -54,6 +54,8 @@ rule all:
 
 onstart:
     forget_partial(RESULTS)
+    if not workflow.touch:
+        note_run(f"{RUN}/commands.jsonl", sys.argv[1:])
 
 
 onsuccess:

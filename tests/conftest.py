@@ -19,17 +19,21 @@ settings.load_profile("serflow")
 PROJECT = Path(__file__).parents[1]
 TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
 PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transformer", "dsnet", "gemo-clap")]
-SHARING = ("test_dag", "test_leak", "test_sixth_paper", "test_killed")  # modules whose tests take `finished`
+SHARING = {  # modules whose tests take something that is made once
+    "finished": ("test_dag", "test_leak", "test_sixth_paper", "test_killed", "test_report"),
+    "page": ("test_page",),
+}
 
 
 class Scheduling(LoadScopeScheduling):
-    """Every test is for whichever process is free, but those that share the finished run are for one, and come first.
+    """Every test is for whichever process is free, but those that share something are for one, and come first.
 
     By files, for the groups that pytest-xdist 3.8 has get lost under pytest 9.2.
     """
 
     def _split_scope(self, nodeid):
-        return "finished" if Path(nodeid.partition("::")[0]).stem in SHARING else nodeid
+        module = Path(nodeid.partition("::")[0]).stem
+        return next((shared for shared, modules in SHARING.items() if module in modules), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

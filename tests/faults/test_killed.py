@@ -112,8 +112,10 @@ def kill_in_each(checkout, jobs, made):
 
 
 def files_below(folder):
-    """{path: bytes} of all files, hidden ones too, but for the tables that were taken away and not asked for."""
+    """{path: bytes} of all files, hidden ones too, but for how the run went, which no two have in common, and the
+    tables that were taken away and not asked for."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    files = {name: file for name, file in files.items() if not name.startswith("run/")}
     asked = {name: file for name, file in files.items() if not name.startswith("tables/") or "flea-alone" in name}
     return {name: file.read_bytes() for name, file in asked.items()}
 

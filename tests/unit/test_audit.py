@@ -18,7 +18,9 @@ def corpus(speakers=12, sentences=4, of=lambda speaker: EMOTIONS):
         for speaker in range(speakers) for emotion in of(speaker) for sentence in range(sentences)
     ]  # fmt: skip
     rows = pd.DataFrame(rows)
-    return rows.assign(session=rows.speaker, sha256=rows.utterance, corpus="mine", sample_rate=16000, seconds=2.0)
+    return rows.assign(
+        session=rows.speaker, sha256=rows.utterance, corpus="mine", sample_rate=16000, seconds=2.0, level=np.nan
+    )
 
 
 def one_each(speaker):

@@ -43,6 +43,14 @@ def test_every_rule_has_an_environment_that_exists():
         assert all((PROJECT / path).is_file() for path in named)
 
 
+def test_every_job_is_measured_beside_its_log():
+    for rules in (PROJECT / "workflow/rules").glob("*.smk"):
+        text = rules.read_text()
+        logs = re.findall(r'log:\s+f"\{LOGS\}/(\S+)\.log",\n', text)
+        assert len(logs) == len(re.findall(r"^rule ", text, re.MULTILINE))
+        assert re.findall(r'benchmark:\s+f"\{RUN\}/jobs/(\S+)\.jsonl"\n', text) == logs
+
+
 @pytest.mark.parametrize("name", ["lock.txt", "uv.txt"])
 def test_locks_carry_hashes_and_no_address(name):
     text = (PROJECT / "envs" / name).read_text()

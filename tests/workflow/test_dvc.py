@@ -114,8 +114,8 @@ class Repository:
         soundfile.write(wav, samples[::-1], rate, subtype="PCM_16")
 
     def digests(self):
-        """{path: digest} of everything below results that both tools see."""
-        files = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        """{path: digest} of everything below results that both tools see: not of how a run went."""
+        files = [path for path in (self.folder / "results").rglob("*") if path.is_file() and "run" not in path.parts]
         return {
             str(path.relative_to(self.folder)): hashlib.md5(path.read_bytes()).hexdigest()  # noqa: S324
             for path in files

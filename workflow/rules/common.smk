@@ -13,7 +13,7 @@ from serflow.features import WIDTHS
 from serflow.heads import described as head_called
 from serflow.models import described as model_called
 from serflow.models import model_of as encoder_model
-from serflow.provenance import code_digest, listing_digest
+from serflow.provenance import code_digest, listing_digest, note_run
 from serflow.utterance_features import READS as UTTERANCE_FEATURES
 
 try:
@@ -30,6 +30,7 @@ except UserError as error:
 CORPUS = config["corpus"]["name"]
 RESULTS = f"results/{CORPUS}"
 LOGS = f"logs/{CORPUS}"
+RUN = f"{RESULTS}/run"  # how it went: the commands, and seconds and memory of every job
 FOLDS = range(config["folds"]["count"])
 INTENSITIES = sorted(config["intensity"], key=lambda name: not lineage.is_learned(config, name))
 IS_DEMO = config["corpus"]["adapter"] == "demo"  # the one corpus whose true intensities are known

@@ -9,6 +9,8 @@ rule demo_speech:
         speech=directory(f"{RESULTS}/raw"),
     log:
         f"{LOGS}/demo_speech.log",
+    benchmark:
+        f"{RUN}/jobs/demo_speech.jsonl"
     conda:
         "../../envs/features.yaml"
     params:
@@ -29,6 +31,8 @@ rule corpus:
         audio=f"{RESULTS}/corpus/audio.arrow",
     log:
         f"{LOGS}/corpus.log",
+    benchmark:
+        f"{RUN}/jobs/corpus.jsonl"
     conda:
         "../../envs/features.yaml"
     params:
@@ -52,6 +56,8 @@ rule folds:
         folds=f"{RESULTS}/corpus/folds.parquet",
     log:
         f"{LOGS}/folds.log",
+    benchmark:
+        f"{RUN}/jobs/folds.jsonl"
     conda:
         "../../envs/features.yaml"
     params:
@@ -71,6 +77,8 @@ rule protocol:
         protocol=f"{RESULTS}/corpus/protocol.json",
     log:
         f"{LOGS}/protocol.log",
+    benchmark:
+        f"{RUN}/jobs/protocol.jsonl"
     conda:
         "../../envs/features.yaml"
     params:

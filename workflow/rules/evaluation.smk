@@ -13,6 +13,8 @@ rule audit:
         audit=f"{RESULTS}/corpus/audit.json",
     log:
         f"{LOGS}/audit.log",
+    benchmark:
+        f"{RUN}/jobs/audit.jsonl"
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -42,6 +44,8 @@ rule table:
         scores=f"{RESULTS}/tables/{{table}}-scores.csv",
     log:
         f"{LOGS}/tables/{{table}}.log",
+    benchmark:
+        f"{RUN}/jobs/tables/{{table}}.jsonl"
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -69,6 +73,8 @@ rule figures:
         ),
     log:
         f"{LOGS}/figures/{{table}}.log",
+    benchmark:
+        f"{RUN}/jobs/figures/{{table}}.jsonl"
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -90,6 +96,8 @@ rule units_table:
         markdown=report(f"{RESULTS}/tables/units.md", caption="../report/units.rst", category="Tables"),
     log:
         f"{LOGS}/tables/units.log",
+    benchmark:
+        f"{RUN}/jobs/tables/units.jsonl"
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -115,6 +123,8 @@ rule intensity_table:
         levels_markdown=levels_table("md"),
     log:
         f"{LOGS}/tables/intensity.log",
+    benchmark:
+        f"{RUN}/jobs/tables/intensity.jsonl"
     conda:
         "../../envs/training.yaml"
     params:
@@ -127,3 +137,21 @@ rule intensity_table:
         "Comparing intensities with what is known of unheard speakers"
     script:
         "../scripts/intensity_table.py"
+
+
+rule configuration:
+    output:
+        configuration=f"{RESULTS}/configuration.json",
+    log:
+        f"{LOGS}/configuration.log",
+    benchmark:
+        f"{RUN}/jobs/configuration.jsonl"
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        settings={key: value for key, value in config.items() if key != "root"},
+        code=code("configuration"),
+    message:
+        "Writing down what the run was told, which the report reads"
+    script:
+        "../scripts/configuration.py"

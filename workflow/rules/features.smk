@@ -11,6 +11,8 @@ rule frame_features:
         frames=f"{RESULTS}/features/{{feature}}.arrow",
     log:
         f"{LOGS}/features/{{feature}}.log",
+    benchmark:
+        f"{RUN}/jobs/features/{{feature}}.jsonl"
     wildcard_constraints:
         feature="|".join(WIDTHS),
     conda:
@@ -30,6 +32,8 @@ rule utterance_features:
         features=f"{RESULTS}/features/{{feature}}.parquet",
     log:
         f"{LOGS}/features/{{feature}}.log",
+    benchmark:
+        f"{RUN}/jobs/features/{{feature}}.jsonl"
     wildcard_constraints:
         feature="|".join(UTTERANCE_FEATURES),
     conda:

@@ -14,6 +14,8 @@ rule strengths:
         ranked=f"{RESULTS}/fold-{{fold}}/intensity/ranked.parquet",
     log:
         f"{LOGS}/fold-{{fold}}/strengths.log",
+    benchmark:
+        f"{RUN}/jobs/fold-{{fold}}/strengths.jsonl"
     conda:
         "../../envs/training.yaml"
     params:
@@ -37,6 +39,8 @@ rule train_intensity:
         history=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{intensity}}/model/history.csv",
     log:
         f"{LOGS}/fold-{{fold}}/seed-{{seed}}/train-intensity-{{intensity}}.log",
+    benchmark:
+        f"{RUN}/jobs/fold-{{fold}}/seed-{{seed}}/train-intensity-{{intensity}}.jsonl"
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -58,6 +62,8 @@ rule intensity:
         frames=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/intensity/{{intensity}}/frames.arrow",
     log:
         f"{LOGS}/fold-{{fold}}/seed-{{seed}}/intensity-{{intensity}}.log",
+    benchmark:
+        f"{RUN}/jobs/fold-{{fold}}/seed-{{seed}}/intensity-{{intensity}}.jsonl"
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -78,6 +84,8 @@ rule loudness:
         frames=f"{RESULTS}/intensity/{{intensity}}/frames.arrow",
     log:
         f"{LOGS}/intensity-{{intensity}}.log",
+    benchmark:
+        f"{RUN}/jobs/intensity-{{intensity}}.jsonl"
     conda:
         "../../envs/training.yaml"
     params:

@@ -19,6 +19,8 @@ rule pretrain:
         masking=f"{RESULTS}/{{pool}}/seed-{{seed}}/ssl/{{pretraining}}/masking.json",
     log:
         f"{LOGS}/{{pool}}/seed-{{seed}}/pretrain-{{pretraining}}.log",
+    benchmark:
+        f"{RUN}/jobs/{{pool}}/seed-{{seed}}/pretrain-{{pretraining}}.jsonl"
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()

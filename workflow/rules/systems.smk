@@ -13,6 +13,8 @@ rule classical:
         predictions=f"{RESULTS}/systems/{{system}}/fold-{{fold}}/seed-{{seed}}/predictions.parquet",
     log:
         f"{LOGS}/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.log",
+    benchmark:
+        f"{RUN}/jobs/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.jsonl"
     wildcard_constraints:
         system="|".join(CLASSICAL_SYSTEMS) or "none",
     conda:
@@ -41,6 +43,8 @@ rule finetune:
         validation=validation_predictions(),
     log:
         f"{LOGS}/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.log",
+    benchmark:
+        f"{RUN}/jobs/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.jsonl"
     wildcard_constraints:
         system="|".join(TRAINED_SYSTEMS) or "none",
     conda:

@@ -14,6 +14,8 @@ rule embed:
         frames=f"{RESULTS}/{{pool}}/seed-{{seed}}/embeddings/{{frames}}/layer-{{layer}}/frames.arrow",
     log:
         f"{LOGS}/{{pool}}/seed-{{seed}}/embed-{{frames}}-layer-{{layer}}.log",
+    benchmark:
+        f"{RUN}/jobs/{{pool}}/seed-{{seed}}/embed-{{frames}}-layer-{{layer}}.jsonl"
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()
@@ -38,6 +40,8 @@ rule cluster:
         quality=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/quality.json",
     log:
         f"{LOGS}/{{pool}}/seed-{{seed}}/cluster-{{units}}.log",
+    benchmark:
+        f"{RUN}/jobs/{{pool}}/seed-{{seed}}/cluster-{{units}}.jsonl"
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()

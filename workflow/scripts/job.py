@@ -53,6 +53,7 @@ def job(snakemake):
                 _give_up(terminal, f"serflow: {path} is damaged: delete it and run again.")
             _give_up_with_log(terminal, what, log)
         say(f"done in {time.monotonic() - started:.0f} s")
+        _note_gpu(snakemake)
 
 
 class _Both:
@@ -67,6 +68,15 @@ class _Both:
 
     def flush(self):
         self.terminal.flush()
+
+
+def _note_gpu(snakemake):
+    """Beside what Snakemake measures of the job: the most memory that its tensors took of a GPU, in MB."""
+    cuda = sys.modules["torch"].cuda if "torch" in sys.modules else None
+    if cuda and cuda.is_initialized():
+        _, corpus, *place = Path(snakemake.log[0]).parts
+        file = Path("results", corpus, "run", "jobs", *place).with_suffix(".gpu.json")
+        artifacts.write_json(file, {"max_gpu": cuda.max_memory_allocated() / 2**20})
 
 
 def _no_room(error, folder):

@@ -12,6 +12,7 @@ def main(arguments: list[str] | None = None) -> int | None:
     commands = parser.add_subparsers(required=True, metavar="command")
     _doctor(commands)
     _versioning(commands)
+    _report(commands)
     _export(commands)
     _import(commands)
     options = parser.parse_args(arguments)
@@ -66,6 +67,20 @@ def _versioning(commands):
         parser.set_defaults(run=lambda options, command=command: command())
 
 
+def _report(commands):
+    text = "write verdicts, tables, figures and an explorer of one or several corpora as one HTML page"
+    parser = commands.add_parser(
+        "report",
+        help=text,
+        description=f"To {text}, which loads nothing from anywhere. What a run has not left there, the page says.",
+    )
+    parser.add_argument("folders", nargs="*", metavar="results/CORPUS", help="all that have tables, if none is named")
+    parser.add_argument(
+        "--output", default="results/report.html", metavar="FILE", help="default: results/report.html"
+    )
+    parser.set_defaults(run=_run_report)
+
+
 def _export(commands):
     text = "write a saved model for use without serflow, as a class of transformers or as an ONNX graph"
     parser = commands.add_parser(
@@ -104,6 +119,14 @@ def _run_doctor(options):
     from serflow.doctor import examine
 
     return examine(options.configfile, options.config, options.cores)
+
+
+def _run_report(options):
+    from serflow import report
+
+    for sentence in report.write(options.folders or report.finished(), options.output):
+        print(sentence)
+    print(f"Report: {options.output}")
 
 
 def _run_export(options):

@@ -1,8 +1,15 @@
-"""Code and folders as inputs: digests that change when, and only when, what a job reads or runs changes."""
+"""Code and folders as inputs: digests that change when, and only when, what a job reads or runs changes. What a run
+was started with is noted beside its results, and decides nothing."""
 
 import ast
 import hashlib
+import importlib.metadata
+import json
 import os
+import platform
+import shlex
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +17,7 @@ from serflow.corpora.folders import below
 from serflow.errors import UserError
 
 LIBRARY = Path(__file__).parent
+PACKAGES = ("snakemake", "torch", "torchaudio", "transformers", "faiss-gpu", "faiss-cpu", "scikit-learn", "opensmile")
 
 
 def code_digest(script: str | Path, *modules: str) -> str:
@@ -35,6 +43,27 @@ def listing_digest(folder: str | Path | None) -> str | None:
     status = {path: _status(os.path.join(folder, path)) for path in below(folder)}
     lines = (f"{path} {own.st_size} {own.st_mtime_ns}\n" for path, own in status.items())
     return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
+
+
+def note_run(file: str | Path, arguments: Iterable[str]) -> None:
+    """Append to `file` a line of JSON on the run that starts: its command, its time, machine and versions."""
+    told = {
+        "command": shlex.join(["snakemake", *arguments]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {"python": platform.python_version()}
+        | {name: version for name in PACKAGES if (version := _version(name))},
+    }
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    with Path(file).open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(told) + "\n")
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _status(path):

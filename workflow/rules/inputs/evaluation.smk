@@ -13,14 +13,18 @@ if workflow.is_main_process:  # a file that git brought is nobody's result, as f
 
 
 def every_table():
-    """All tables in all their forms, with the numbers that DVC compares, and the figures of each."""
+    """All tables in all their forms, with the numbers that DVC compares, the figures of each, and what the run was
+    told."""
+    if not config["tables"]:
+        return []
     forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
     tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
     others = (
         ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
     )
-    return [*tables, *figures, *expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])]
+    tables += expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])
+    return [*tables, *figures, f"{RESULTS}/configuration.json"]
 
 
 def levels_table(form):
