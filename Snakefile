@@ -34,8 +34,8 @@ include: "workflow/rules/stages.smk"
 
 
 wildcard_constraints:
-    pool=r"all|all-fold-\d+|fold-\d+",
-    fold=r"\d+",
+    pool=r"all|all-fold-\d+|fold-(\d+|final)",
+    fold=r"\d+|final",
     seed=r"\d+",
     intensity=r"[\w-]+",
     units=r"[\w-]+",

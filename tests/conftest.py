@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[1]
 TINY = PROJECT / "tests" / "workflow" / "tiny.yaml"
 PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transformer", "dsnet", "gemo-clap")]
 SHARING = {  # modules whose tests take something that is made once
-    "finished": ("test_dag", "test_leak", "test_sixth_paper", "test_killed", "test_report"),
+    "finished": ("test_dag", "test_leak", "test_predict", "test_sixth_paper", "test_killed", "test_report"),
     "page": ("test_page",),
 }
 

@@ -53,8 +53,10 @@ def classifier(name, large=False, head="pooled", layers="last", **options):
 
 
 def saved(model, folder, normalisation="utterance"):
+    if isinstance(model, EmotionClassifier):
+        model.config.inputs |= {"normalisation": normalisation, "mean": 0.0, "deviation": 1.0}
     model.save_pretrained(folder)
-    (folder / "made.json").write_text(json.dumps({"settings": {"normalisation": normalisation}}))
+    (folder / "made.json").write_text(json.dumps({"settings": {"settings": {"normalisation": normalisation}}}))
     return folder
 
 
@@ -196,7 +198,7 @@ def test_no_folder_a_broken_folder_and_a_target_that_exists_are_refused(tmp_path
     with pytest.raises(UserError, match="exists already"):
         export(folder, folder)
     (folder / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="holds no model of serflow"):
+    with pytest.raises(UserError, match="holds no trained system"):
         export(folder, tmp_path / "target")
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -204,6 +206,6 @@ def test_no_folder_a_broken_folder_and_a_target_that_exists_are_refused(tmp_path
 @pytest.mark.parametrize("kind", ["training", "speaker"])
 def test_a_normalisation_that_no_folder_holds_is_told_and_not_replaced(kind, tmp_path, capsys):
     export(saved(classifier("hubert", **MEAN), tmp_path / "ours", kind), tmp_path / "theirs")
-    told = {"training": "of the speakers it was trained on", "speaker": "of all utterances of their speaker"}
+    told = {"training": "of the speakers it was trained on (", "speaker": "of all utterances of their speaker"}
     assert told[kind] in capsys.readouterr().out
     assert not AutoFeatureExtractor.from_pretrained(tmp_path / "theirs").do_normalize

@@ -1,11 +1,9 @@
 # The checked configuration, and the names of things: which artifact stands where, and who may hear what.
-import re
-
 from snakemake.logging import LogEvent, logger
 
 from serflow import config as configuration
 from serflow import lineage
-from serflow.artifacts import check_writable, forget_partial
+from serflow.artifacts import FINAL, check_writable, forget_partial
 from serflow.classical import CLASSICAL, CONTROLS
 from serflow.corpora import adapters, has_levels, published
 from serflow.errors import UserError
@@ -68,7 +66,7 @@ def pool_of(name, fold, transductive):
 
 def fold_of(pool):
     """The fold whose fine-tuned systems a pool may use; pool `all` uses none."""
-    return re.search(r"\d+", pool).group()
+    return pool.rpartition("-")[2]
 
 
 def encoder_of(name):

@@ -1,4 +1,4 @@
-# Predictions -> tables, the numbers behind them, and figures.
+# Predictions -> tables, the numbers behind them, figures, and a card for every trained system.
 
 
 include: "inputs/evaluation.smk"
@@ -55,6 +55,27 @@ rule table:
         "Building table {wildcards.table}"
     script:
         "../scripts/table.py"
+
+
+rule card:
+    input:
+        predictions=card_predictions,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+        protocol=rules.protocol.output.protocol,
+    output:
+        card=f"{RESULTS}/systems/{{system}}/README.md",
+    log:
+        f"{LOGS}/cards/{{system}}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        settings=card_settings,
+        code=code("card"),
+    message:
+        "Writing the model card of {wildcards.system}"
+    script:
+        "../scripts/card.py"
 
 
 rule figures:

@@ -5,24 +5,22 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import write_parquet
+from serflow.artifacts import FINAL, write_parquet
 from serflow.batches import Inputs, LabelledBatches, WholeUtterances
-from serflow.folds import labelled_parts, without_classes
+from serflow.folds import labelled_parts, numbered, without_classes
 from serflow.frames import FrameStore, writing_frames
 from serflow.heads import described
 from serflow.heads.classifier import EmotionClassifier
 from serflow.inference import predict
 from serflow.models import encoder_at, model_of
-from serflow.normalisation import shared_moments
+from serflow.normalisation import kept, shared_moments
 from serflow.padding import batch_seconds
 from serflow.predictions import predictions_frame
 from serflow.training import fit, forget_checkpoints, unweighted_accuracy
 
-FRAME_SECONDS = 0.5  # around a frame, for what a system says of it: about a vowel and its neighbours
-
 with job(snakemake) as made:
     settings, folder = snakemake.params.settings, Path(snakemake.output.model).parent
-    fold, seed = int(snakemake.wildcards.fold), int(snakemake.wildcards.seed)
+    fold, seed = numbered(snakemake.wildcards.fold), int(snakemake.wildcards.seed)
     told = {"system": snakemake.wildcards.system, "fold": fold, "seed": seed}
     start = settings["start"] or {"from": str(Path(snakemake.input.encoder[0]).parent)}
     if settings["frozen"] == "front-end" and start["from"] is None:
@@ -33,10 +31,11 @@ with job(snakemake) as made:
         parts = without_classes(parts, classes, settings["zero_shot"])
     train, watched = parts["train"], parts.get("watched", parts["validation"])  # none where all are trained on
     # A text encoder of random weights that all folds share would be one draw of which words lie near each other.
-    own = seed if not settings["zero_shot"] else 1000 * (fold + 1) + seed
+    own = seed if not settings["zero_shot"] or fold == FINAL else 1000 * (fold + 1) + seed
     model = EmotionClassifier.around(encoder_at(start, seed), classes, settings, own)
     store = FrameStore(snakemake.input.inputs)
     shared = shared_moments(settings["normalisation"], store, utterances, train.utterance)
+    model.config.inputs |= kept(settings["normalisation"], shared)
     inputs = Inputs(store, model_of(start).stack, shared)
     needs = described(settings["head"]).needs(settings["options"])
     batches = LabelledBatches(inputs, train, classes, settings["schedule"], seed, needs)
@@ -47,13 +46,12 @@ with job(snakemake) as made:
         measure=unweighted_accuracy, selection=settings["selection"],
     )  # fmt: skip
     choices = [classes.index(name) for name in settings["zero_shot"]] if settings["zero_shot"] else None
-    window, hop = round(FRAME_SECONDS * inputs.tokens_per_second), 1 / inputs.tokens_per_second
+    hop = 1 / inputs.tokens_per_second
     columns = ["weight", *(f"p_{name}" for name in classes)]
     with writing_frames(snakemake.output.frames, len(columns), "float16", hop, made, columns) as writer:
         for part, path in {"validation": snakemake.output.validation, "test": snakemake.output.predictions}.items():
             if path:
-                keep = {"window": window, "keep": writer.append} if part == "test" else {}
                 asked = parts[part].utterance, batch_seconds(), choices, settings["probe"]
-                probabilities, shown = predict(model, inputs, *asked, **keep)
+                probabilities, shown = predict(model, inputs, *asked, writer.append if part == "test" else None)
                 write_parquet(path, predictions_frame(parts[part], probabilities, classes, **told, **shown), made)
     forget_checkpoints(folder)

@@ -8,7 +8,7 @@ from serflow.progress import track
 
 with job(snakemake) as made:
     kind = snakemake.wildcards.feature
-    extract, audio = getattr(features, kind), FrameStore(snakemake.input.audio)
+    audio = FrameStore(snakemake.input.audio)
     with writing_frames(snakemake.output.frames, features.WIDTHS[kind], hop=features.HOP, made=made) as writer:
         for utterance in track(audio.utterances, len(audio), kind):
-            writer.append(utterance, extract(from_int16(audio[utterance])))
+            writer.append(utterance, features.extracted(kind, from_int16(audio[utterance])))

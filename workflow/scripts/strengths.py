@@ -4,11 +4,11 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_parquet
-from serflow.folds import heard_by
+from serflow.folds import heard_by, numbered
 from serflow.intensity.ranking import fit
 
 with job(snakemake) as made:
-    folds, fold = pd.read_parquet(snakemake.input.folds), int(snakemake.wildcards.fold)
+    folds, fold = pd.read_parquet(snakemake.input.folds), numbered(snakemake.wildcards.fold)
     heard, _ = heard_by(folds, f"fold-{fold}", snakemake.params.selection)
     tested = sorted(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
     emotions = pd.read_parquet(snakemake.input.utterances).set_index("utterance").emotion[heard].to_numpy()

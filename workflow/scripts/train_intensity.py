@@ -6,7 +6,7 @@ import pandas as pd
 
 from job import job
 from serflow.batches import INTENSITY_BATCHES
-from serflow.folds import labelled_parts
+from serflow.folds import labelled_parts, numbered
 from serflow.frames import FrameStore
 from serflow.models import build, described
 from serflow.training import fit, forget_checkpoints
@@ -14,7 +14,7 @@ from serflow.training import fit, forget_checkpoints
 with job(snakemake) as made:
     settings, folder = snakemake.params.settings, Path(snakemake.output.model).parent
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
-    parts, _ = labelled_parts(utterances, folds, int(snakemake.wildcards.fold), settings["selection"])
+    parts, _ = labelled_parts(utterances, folds, numbered(snakemake.wildcards.fold), settings["selection"])
     rows = parts["train"]
     if snakemake.input.strengths:
         rows = rows.merge(pd.read_parquet(snakemake.input.strengths), on="utterance")

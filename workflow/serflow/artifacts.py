@@ -17,6 +17,7 @@ from serflow.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+FINAL = "final"  # in paths, in place of a fold's number: everybody is trained on, and nobody tested
 OF_THIS_MACHINE = ("root", "folders", "files", "truth")  # parameters of jobs that are true of one machine only
 
 

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,19 +34,40 @@ def decode(path: str | Path, start: float = 0.0, end: float | None = None) -> tu
 
 
 def load(path: str | Path, start: float = 0.0, end: float | None = None) -> np.ndarray:
-    """Samples float32 [n], 16 kHz, the mean of the channels. Raises AudioFault."""
-    samples, rate = decode(path, start, end)
-    samples = samples.mean(axis=1)
-    if rate == RATE:
-        return samples
-    import torch
-    from torchaudio.functional import resample
+    """Samples float32 [n], 16 kHz, the mean of the channels, of 16 bits as every stage reads them. Raises
+    AudioFault."""
+    return standard(*decode(path, start, end))
 
-    return resample(torch.from_numpy(samples), rate, RATE).numpy()
+
+def parts(path: str | Path, spans: Iterable[tuple]) -> Iterator[np.ndarray | AudioFault]:
+    """`load` for each (start, end) in `spans`, the file being opened once; a part's AudioFault is not raised."""
+    with _opened(path) as file:
+        for start, end in spans:
+            try:
+                yield standard(_read(file, start, end), file.samplerate)
+            except AudioFault as fault:
+                yield fault
+
+
+def seconds(path: str | Path) -> float:
+    """How long a file is, by its header. Raises AudioFault."""
+    with _opened(path) as file:
+        return file.frames / file.samplerate
+
+
+def standard(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Decoded `samples` float32 [n, channels] at `rate` Hz as `load` gives them."""
+    samples = samples.mean(axis=1)
+    if rate != RATE:
+        import torch
+        from torchaudio.functional import resample
+
+        samples = resample(torch.from_numpy(samples), rate, RATE).numpy()
+    return from_int16(to_int16(samples))
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
-    """Float samples in [-1, 1) as int16: exact for what was decoded from 16 bits, clipped beyond."""
+    """Float samples in [-1, 1) as int16: exact for what was decoded from 16 bits or loaded, clipped beyond."""
     return np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype(np.int16)
 
 
@@ -96,8 +117,7 @@ def _opened(path):
             raise AudioFault("truncated: the Ogg stream lacks its last page")
         if file.frames == 0:
             raise AudioFault("empty: a header without samples")
-        if file.samplerate < LOWEST_RATE or file.samplerate // math.gcd(file.samplerate, RATE) > LARGEST_RATIO:
-            raise AudioFault(f"unsupported rate: {file.samplerate} Hz")
+        check_rate(file.samplerate)
         promised = file.frames * _overstated(file.extra_info)
         if promised - file.frames > TOLERANCE * file.samplerate:
             there, promised = file.frames / file.samplerate, promised / file.samplerate
@@ -153,6 +173,18 @@ def _read(file, start, end, min_seconds=0.0, max_seconds=math.inf):
         raise AudioFault("truncated: decoding stops before the end") from error
     if wanted - len(samples) > TOLERANCE * rate or not len(samples):
         raise AudioFault(f"truncated: {wanted / rate:.2f} s promised, {len(samples) / rate:.2f} s decoded")
+    check_samples(samples)
+    return samples
+
+
+def check_rate(rate: int) -> None:
+    """AudioFault for a rate in Hz from which nothing can be resampled."""
+    if rate < LOWEST_RATE or rate // math.gcd(rate, RATE) > LARGEST_RATIO:
+        raise AudioFault(f"unsupported rate: {rate} Hz")
+
+
+def check_samples(samples: np.ndarray) -> None:
+    """AudioFault for float samples [n, channels] in which nothing can be heard."""
     if not np.isfinite(samples).all():
         raise AudioFault("not finite: NaN or infinite samples")
     mono = samples.mean(axis=1)  # what will be heard: opposite channels cancel
@@ -161,4 +193,3 @@ def _read(file, start, end, min_seconds=0.0, max_seconds=math.inf):
         raise AudioFault("silent: every sample is the same or below one 16-bit step")
     if peak > 2:  # lossy codecs overshoot 1 a little; floats on the int16 scale would be clipped to noise
         raise AudioFault(f"overdriven: float samples reach {peak:g}, full scale is 1")
-    return samples

@@ -11,6 +11,8 @@ def main(arguments: list[str] | None = None) -> int | None:
     parser = argparse.ArgumentParser(prog="serflow", description="Compare methods of speech emotion recognition.")
     commands = parser.add_subparsers(required=True, metavar="command")
     _doctor(commands)
+    _predict(commands)
+    _models(commands)
     _versioning(commands)
     _report(commands)
     _export(commands)
@@ -20,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int | None:
         return options.run(options)
     except UserError as error:
         sys.exit(f"serflow: {error}")
+    except BrokenPipeError:  # whoever read this, as in `serflow predict ... | head`, wants no more
+        sys.stdout = None
+        return 1
 
 
 def _doctor(commands):
@@ -48,6 +53,48 @@ def _doctor(commands):
         help="how many the run may use; a number or all, the default",
     )
     parser.set_defaults(run=_run_doctor)
+
+
+def _predict(commands):
+    text = "tell the emotions in recordings, by a trained system"
+    parser = commands.add_parser(
+        "predict",
+        help=text,
+        description=f"To {text}. A recording of up to a minute is one segment, a longer one is cut into segments of "
+        "about 10 s. Writes what was heard to standard output; a file in which nothing can be heard is named on "
+        "standard error, does not stop the others, and makes the exit code 1.",
+    )
+    parser.add_argument("recordings", nargs="+", metavar="FILE_OR_FOLDER", help="files, and folders with all below")
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="results/<corpus>/systems/<system>, for all its folds and seeds together, or one model in it; by "
+        "default the system of results/ with the best score, its final model where it has one",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="NAME,NAME...",
+        help="tell only these apart; a system that reads prompts may be new to them",
+    )
+    parser.add_argument(
+        "--frames", action="store_true", help="what is said of every frame, by the half second around"
+    )
+    parser.add_argument(
+        "--segment", type=_seconds, metavar="SECONDS", help="cut every recording into segments of about so much"
+    )
+    parser.add_argument("--format", default="tsv", choices=["tsv", "json", "audacity", "rttm"], help="tsv by default")
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="write a file for each recording there, in place of one list; audacity's way",
+    )
+    parser.set_defaults(run=_run_predict)
+
+
+def _models(commands):
+    text = "list the trained systems of results/, with their scores"
+    parser = commands.add_parser("models", help=text, description=f"To {text}; the best of a corpus first.")
+    parser.set_defaults(run=_run_models)
 
 
 def _versioning(commands):
@@ -129,6 +176,21 @@ def _run_report(options):
     print(f"Report: {options.output}")
 
 
+def _run_predict(options):
+    from serflow.recognition.command import predict
+
+    classes = options.classes and [name.strip() for name in options.classes.split(",")]
+    told = {"classes": classes, "frames": options.frames, "segment": options.segment}
+    return predict(options.recordings, options.model, format=options.format, output=options.output, **told)
+
+
+def _run_models(options):
+    from serflow.recognition.trained import lines, trained
+
+    found = trained()
+    print(*lines(found), sep="\n") if found else print("results/ has no trained system: run snakemake first.")
+
+
 def _run_export(options):
     from serflow.export import export
 
@@ -139,6 +201,16 @@ def _run_import(options):
     from serflow.export import import_hubert
 
     import_hubert(options.file, options.target, options.heads)
+
+
+def _seconds(text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0.1 <= seconds < float("inf"):
+        return seconds
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 0.1 on")
 
 
 def _cores(text):

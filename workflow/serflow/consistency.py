@@ -21,6 +21,7 @@ def check(config: dict) -> None:
     _check_models(config)
     _check_objectives(config)
     _check_folds(config)
+    _check_final(config)
 
 
 def _check_names(config):
@@ -199,6 +200,29 @@ def _check_cycles(config):
     for table, entry in config["tables"].items():
         for name in entry["rows"]:
             visit(name, [], lambda name, rows=entry["rows"]: filter(None, [rows.get(name)]), f"tables.{table}.rows: ")
+
+
+def _check_final(config):
+    """The final model is a trained system that a table scores, and all speakers may be trained on."""
+    final, where = config["final"], "config: final"
+    if final is None:
+        return
+    rows = dict.fromkeys(name for table in config["tables"].values() for name in table["rows"])
+    scored = [name for name in rows if config["systems"][name]["method"] not in CLASSICAL]
+    if final in config["systems"] and final not in scored:
+        raise UserError(
+            f"{where} is {final}, which is no trained system of a table's rows: name one, or add it there."
+        )
+    _named(final, scored, where)
+    if config["protocol"]["selection"] != "last":
+        raise UserError(
+            f"{where} trains on all speakers, and none is left to choose a step on: set protocol.selection to last."
+        )
+    if config["protocol"]["transductive"] is True:
+        raise UserError(
+            f"{where} hears every speaker anyway: set protocol.transductive to false, or to both, so that the system "
+            "has folds that did not."
+        )
 
 
 def _check_folds(config):

@@ -21,8 +21,8 @@ from transformers import (
 from serflow.artifacts import replacing
 from serflow.audio import RATE
 from serflow.errors import UserError
-from serflow.heads.classifier import EmotionClassifier
-from serflow.models import CLASSIFIER, described, fairseq, load_encoder, pretrained
+from serflow.heads.classifier import EmotionClassifier, load_classifier
+from serflow.models import CLASSIFIER, description, fairseq, load_encoder, of_type
 
 NEVER = -1e4  # the logit of a layer that has no share: exactly 0 after a softmax in float32
 
@@ -46,10 +46,12 @@ def export(folder: str | Path, target: str | Path, onnx: bool = False) -> None:
             plain(model, folder).save_pretrained(temporary)
             _feature_extractor(_encoder(model).config, kind == "utterance").save_pretrained(temporary)
     if kind != "utterance":
-        whose = "the speakers it was trained on" if kind == "training" else "all utterances of their speaker"
+        whose = "all utterances of their speaker"
+        if kind == "training":
+            whose = f"the speakers it was trained on ({folder / 'config.json'} has those of a system)"
         print(
-            f"{folder} reads inputs normalised by mean and deviation of {whose}, which it does not hold: {target} "
-            "normalises nothing, so give it inputs that are."
+            f"{folder} reads inputs normalised by mean and deviation of {whose}: {target} normalises nothing, so "
+            "give it inputs that are."
         )
 
 
@@ -148,13 +150,8 @@ def _feature_extractor(config, normalise):
 
 def _loaded(folder):
     """The encoder or the classifier in a folder."""
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-        if kind == CLASSIFIER:
-            return pretrained(EmotionClassifier, folder)[0].eval()
-    except Exception as error:  # JSON, safetensors and shape errors share no class of their own
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder} holds no model of serflow ({reason}): give a folder that it saved.") from error
+    if description(folder / "config.json").get("model_type") == CLASSIFIER:
+        return load_classifier(folder)
     return load_encoder(str(folder)).eval()
 
 
@@ -163,14 +160,17 @@ def _encoder(model):
 
 
 def _reads(model):
-    return described(_encoder(model).config.model_type.removeprefix("serflow_").replace("_", "-")).reads
+    return of_type(_encoder(model).config.model_type).reads
 
 
 def _normalisation(folder):
     """Over whom the inputs were normalised, see serflow.normalisation; as checkpoints do where nothing is told."""
-    note = folder / "made.json"
-    made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-    return made.get("settings", {}).get("normalisation", "utterance")
+    told = description(folder / "config.json").get("inputs")  # a classifier's
+    if told is None:
+        note = folder / "made.json"
+        made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        told = made.get("settings", {}).get("settings", {})
+    return told.get("normalisation", "utterance")
 
 
 @contextlib.contextmanager

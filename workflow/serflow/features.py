@@ -17,6 +17,14 @@ WIDTHS = {"fbank": 80, "fbank_deltas": 240, "fbank_hamming": 80, "mfcc": 39}
 SPECTROGRAM_BINS, SPECTROGRAM_WINDOW, SPECTROGRAM_HOP = 80, 512, 256  # in samples; frame j is centred on 256 j
 
 
+def extracted(kind: str, samples: np.ndarray) -> np.ndarray:
+    """Frames of a `kind`, one of WIDTHS, as stores hold them and every stage reads them: `[T, D]` float16.
+
+    `samples` `[N]`: as `serflow.audio.load` gives them.
+    """
+    return EXTRACTORS[kind](samples).astype(np.float16)
+
+
 def fbank(samples: np.ndarray) -> np.ndarray:
     """80 log-mel filterbank energies, 25 ms windows every 10 ms.
 
@@ -44,6 +52,9 @@ def mfcc(samples: np.ndarray) -> np.ndarray:
     from torchaudio.compliance.kaldi import mfcc
 
     return _with_differences(mfcc(_waveform(samples), dither=0.0, use_energy=False, sample_frequency=RATE))
+
+
+EXTRACTORS = {"fbank": fbank, "fbank_deltas": fbank_deltas, "fbank_hamming": fbank_hamming, "mfcc": mfcc}
 
 
 def spectrogram(samples: np.ndarray) -> torch.Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from serflow import registry
+from serflow.artifacts import FINAL
 from serflow.corpora.folders import SEPARATORS, read_table
 from serflow.errors import UserError
 
@@ -71,12 +72,18 @@ def heard_by(folds: pd.DataFrame, pool: str, selection: str) -> list[list[str]]:
     """Utterances that a fit in `pool` may hear, and those of validation speakers that may watch it; two lists.
 
     `fold-<k>` hears the training speakers of fold k, and where `selection` is `last`, so that nothing is chosen on
-    them, its validation speakers too. `all` and `all-fold-<k>` hear everybody, unlabelled (transductive).
+    them, its validation speakers too. `all` and `all-fold-<k>` hear everybody, unlabelled (transductive), and
+    `fold-final` does for a model that no test follows.
     """
     if pool.startswith("all"):
         return [sorted(folds.utterance.unique()), []]
-    part = _parts(folds, int(pool.removeprefix("fold-")), selection)
+    part = _parts(folds, numbered(pool.removeprefix("fold-")), selection)
     return [part["train"], part["validation"]]
+
+
+def numbered(fold: str) -> int | str:
+    """The number of a fold as paths have it, or FINAL."""
+    return fold if fold == FINAL else int(fold)
 
 
 def refuse_heard(tested: pd.DataFrame, heard: pd.DataFrame) -> None:
@@ -94,9 +101,9 @@ def refuse_heard(tested: pd.DataFrame, heard: pd.DataFrame) -> None:
 
 
 def labelled_parts(
-    utterances: pd.DataFrame, folds: pd.DataFrame, fold: int, selection: str
+    utterances: pd.DataFrame, folds: pd.DataFrame, fold: int | str, selection: str
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """({part: its rows of `utterances`} of one fold, sorted class names); `selection` as in `heard_by`."""
+    """({part: its rows of `utterances`} of one fold, or FINAL, sorted class names); `selection` as in `heard_by`."""
     rows = utterances.set_index("utterance", drop=False)
     parts = {part: rows.loc[names].reset_index(drop=True) for part, names in _parts(folds, fold, selection).items()}
     return parts, sorted(utterances.emotion.unique())
@@ -128,6 +135,8 @@ def without_classes(
 
 def _parts(folds, fold, selection):
     """{part: utterances} of a fold, its validation speakers being trained on where nothing is chosen on them."""
+    if fold == FINAL:
+        return {"train": sorted(folds.utterance.unique()), "validation": [], "test": []}
     split = folds[folds.fold == fold]
     part = split.part.mask(split.part.isin(FITTED[selection]), "train")
     return {name: sorted(split.utterance[part == name]) for name in PARTS}

@@ -3,17 +3,22 @@
 Audio `[N]`, features and embeddings `[T, D]` and unit labels `[T]` all live in this form.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from serflow.artifacts import encode, replacing
 from serflow.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 VALUES_PER_SHARD = 8_000_000  # a record batch of about 16 MB in float16: what a writer holds in memory
 
@@ -24,6 +29,8 @@ class FrameWriter:
     def __init__(
         self, sink: pa.NativeFile, width: int, dtype: str, hop: float, made: dict | None, columns: list[str]
     ) -> None:
+        import pyarrow as pa  # here, for it takes memory, and who predicts from files stores nothing
+
         self.width, self.dtype = width, np.dtype(dtype)
         metadata = {"width": str(width), "hop": repr(hop), "made": encode(made), "columns": encode(columns)}
         values = pa.large_list(pa.from_numpy_dtype(self.dtype))
@@ -46,6 +53,8 @@ class FrameWriter:
         """Write what is pending as one shard (an Arrow record batch)."""
         if not self.utterances:
             return
+        import pyarrow as pa
+
         offsets = np.cumsum([0, *map(len, self.arrays)])
         values = pa.LargeListArray.from_arrays(offsets, np.concatenate(self.arrays))
         self.file.write_batch(pa.record_batch([pa.array(self.utterances), values], schema=self.schema))
@@ -66,6 +75,8 @@ def writing_frames(
     `width` is D of frames `[T, D]`, or 0 for `[T]`; `hop` is the step between frames in seconds; `columns` names the
     D values, where they have names.
     """
+    import pyarrow as pa
+
     with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
         writer = FrameWriter(sink, width, dtype, hop, made, columns or [])
         yield writer
@@ -77,6 +88,8 @@ class FrameStore:
     """Reads a store without copying: `store[i]` and `store["utterance"]` are views of the mapped file."""
 
     def __init__(self, path: str | Path) -> None:
+        import pyarrow as pa
+
         self.path = path
         try:
             with pa.memory_map(str(path)) as source:

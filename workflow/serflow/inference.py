@@ -10,6 +10,8 @@ from serflow.batches import Inputs, WholeUtterances
 from serflow.errors import UserError
 from serflow.progress import track
 
+FRAME_SECONDS = 0.5  # around a frame, for what a system says of it: about a vowel and its neighbours
+
 
 def embed(
     encoder: torch.nn.Module, inputs: Inputs, utterances: list[str], layer: int, seconds: float
@@ -34,17 +36,16 @@ def predict(
     seconds: float,
     choices: list[int] | None = None,
     vectors: bool = False,
-    window: int | None = None,
     keep: Callable[[str, np.ndarray], None] | None = None,
 ) -> tuple[np.ndarray, dict[str, list]]:
     """Class probabilities `[utterances, classes]` float32, of the classes numbered `choices` alone where they are
     given, and, where the head's named `vectors` are asked for, {`vector_<name>`: list of `[D]`, one an utterance}.
 
     `keep`: is called with every utterance and what is told of its frames, `[T, 1 + classes]` float32: each one's
-    share in the pooling, the same for all where the head has no attention, and the posteriors of the `window` tokens
+    share in the pooling, the same for all where the head has no attention, and the posteriors of the half second
     around it (see `EmotionClassifier`).
     """
-    utterances = list(utterances)
+    utterances, window = list(utterances), round(FRAME_SECONDS * inputs.tokens_per_second)
     probabilities, told = [None] * len(utterances), defaultdict(lambda: [None] * len(utterances))
     for rows, batch in _evaluate(model, inputs, utterances, seconds):
         output = model(**batch, window=window if keep else None)
@@ -61,7 +62,7 @@ def predict(
             for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
                 shares = np.full(length, 1 / length) if weights is None else weights[number, :length]
                 keep(utterances[row], np.column_stack([shares, frames[number, :length]]))
-    return np.stack(probabilities), dict(told)
+    return np.stack(probabilities) if utterances else np.empty((0, model.config.num_labels)), dict(told)
 
 
 def _posteriors(logits, choices):

@@ -33,15 +33,31 @@ def shared_moments(kind: str, store: FrameStore, utterances: pd.DataFrame, heard
     return {row.utterance: own[row.speaker] for row in utterances.itertuples()}
 
 
+def kept(kind: str, shared: dict | None) -> dict:
+    """What a model keeps of how its inputs were normalised, JSON-able: `kind` and, for `training`, the `mean` and
+    `deviation` in `shared`, see `shared_moments`."""
+    if kind != "training":
+        return {"normalisation": kind}
+    mean, deviation = next(iter(shared.values()))
+    return {"normalisation": kind, "mean": mean.tolist(), "deviation": deviation.tolist()}
+
+
 def moments(store: FrameStore, utterances: Iterable[str]) -> tuple[np.ndarray | np.float32, np.ndarray | np.float32]:
     """Mean and deviation, float32 `[D]` (of waveforms scalars), over all frames of the named utterances.
 
     Divides by their number, where s3prl divides by one less, and is kept from 0 as s3prl's is, or for waveforms
     HuBERT's. Reads one utterance at a time.
     """
+    return moments_over((store[utterance] for utterance in utterances), waveforms=store.width == 0)
+
+
+def moments_over(
+    arrays: Iterable[np.ndarray], waveforms: bool
+) -> tuple[np.ndarray | np.float32, np.ndarray | np.float32]:
+    """`moments` of waveforms `[N]` or of features `[T, D]`, as a store would hold them."""
     counts, means, variances = [], [], []
-    for utterance in utterances:
-        values = np.asarray(store[utterance], dtype=np.float32)
+    for array in arrays:
+        values = np.asarray(array, dtype=np.float32)
         counts.append(len(values))
         means.append(values.mean(0))
         variances.append(values.var(0))
@@ -49,5 +65,5 @@ def moments(store: FrameStore, utterances: Iterable[str]) -> tuple[np.ndarray | 
     means, variances = np.array(means, dtype=np.float64), np.array(variances, dtype=np.float64)
     mean = np.tensordot(share, means, 1)
     variance = np.tensordot(share, variances + (means - mean) ** 2, 1)
-    deviation = np.sqrt(variance) + 1e-10 if store.width else np.sqrt(variance + 1e-7)
+    deviation = np.sqrt(variance + 1e-7) if waveforms else np.sqrt(variance) + 1e-10
     return np.float32(mean), np.float32(deviation)

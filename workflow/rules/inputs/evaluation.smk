@@ -32,6 +32,29 @@ def levels_table(form):
     return f"{RESULTS}/tables/levels.{form}" if INTENSITIES and has_levels(config["corpus"]["adapter"]) else []
 
 
+def every_card():
+    """The card of every trained system that a table scores."""
+    rows = dict.fromkeys(name for table in config["tables"].values() for name in table["rows"])
+    return [f"{RESULTS}/systems/{name}/README.md" for name in rows if name in TRAINED_SYSTEMS]
+
+
+def card_predictions(wildcards):
+    """The predictions of the card's system."""
+    return predictions_of(wildcards.system)
+
+
+def card_settings(wildcards):
+    """What the system is called and how it was made, its licence, and whether it is trained on everybody too."""
+    name = wildcards.system
+    return {
+        "title": config["systems"][name]["title"],
+        "recipe": list(recipe_sentences(config, [name])),
+        "zero_shot": config["systems"][name]["zero_shot"],
+        "licence": config["licence"],
+        "final": f"fold-{FINAL}/seed-{config['seeds'][0]}" if name == config["final"] else None,
+    }
+
+
 def every_quality():
     """{quality of a clustering: what names its units} of all that the tables need, every pool and seed."""
     made = {}

@@ -46,6 +46,34 @@ def intensity_files(names):
     ]
 
 
+def final_files():
+    """The final model and all that is made for it alone, of everybody's speech and with the first seed."""
+    if config["final"] is None:
+        return []
+    seed = config["seeds"][0]
+    pool, reached = f"fold-{FINAL}/seed-{seed}", lineage.needed(config, [config["final"]])
+    pretrainings = {name: entry for name, entry in config["pretraining"].items() if name in reached}
+    units = dict.fromkeys(entry["units"] for entry in pretrainings.values() if entry["units"])
+    intensities = dict.fromkeys(entry["intensity"] for entry in pretrainings.values() if entry["intensity"])
+    learned = [name for name in intensities if lineage.is_learned(config, name)]
+    own = [name for name in learned if config["intensity"][name]["corpus"] is None]
+    ranked = [f"{RESULTS}/fold-{FINAL}/intensity/strengths.parquet"] * needs_strengths(intensities)
+    made = [
+        *(f"intensity/{name}/model/model.safetensors" for name in own),
+        *(f"intensity/{name}/frames.arrow" for name in learned),
+        *(f"units/{name}/labels.arrow" for name in units),
+        *(f"ssl/{name}/model.safetensors" for name in pretrainings),
+    ]
+    embedded = dict.fromkeys(path for path in (embedding_of(name, pool) for name in units) if path)
+    systems = [name for name in TRAINED_SYSTEMS if name in reached]
+    return [
+        *ranked,
+        *(f"{RESULTS}/{pool}/{path}" for path in made),
+        *embedded,
+        *(f"{RESULTS}/systems/{name}/fold-{FINAL}/seed-{seed}/predictions.parquet" for name in systems),
+    ]
+
+
 def stages():
     """{stage: the files that it ends in}, of what the tables need."""
     reached = rows_need()
@@ -72,9 +100,13 @@ def stages():
     for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
         made[stage] = [path for name in names for path in predictions_of(name)]
     made["tables"] = [f"{RESULTS}/corpus/audit.json", *every_table()] if config["tables"] else every_table()
+    made["tables"] += every_card()
+    made["final"] = final_files()
     return {stage: files for stage, files in made.items() if files}
 
 
 def everything():
-    """What a run ends in: the tables and figures, and without tables the pretrained encoders."""
-    return every_table() if config["tables"] else [path for files in stages().values() for path in files]
+    """What a run ends in: the tables, figures, cards and the final model, and without tables the pretrained encoders."""
+    if config["tables"]:
+        return [*every_table(), *every_card(), *final_files()]
+    return [path for files in stages().values() for path in files]

@@ -4,20 +4,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
+import torchaudio.compliance.kaldi  # noqa: F401 (if first imported inside from_pretrained, its epsilon has no value)
+from safetensors import safe_open
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.utils import ModelOutput
 
+from serflow.audio import RATE
+from serflow.errors import UserError
+from serflow.features import WIDTHS
 from serflow.heads import head_class
-from serflow.models import CLASSIFIER, encoder_class
+from serflow.models import CLASSIFIER, description, encoder_class, of_type
+from serflow.normalisation import KINDS
 
 
 class EmotionClassifierConfig(PreTrainedConfig):
     """`encoder`: the encoder's own config as a dict; `head`: its name, with its `options`; `layers`: which frames it
     gets, `last`, `weighted` (a learned weighted sum over all layers) or the number of a hidden state; `frozen`:
-    `nothing`, `front-end` or `encoder`."""
+    `nothing`, `front-end` or `encoder`; `inputs`: what the encoder's are, `sampling_rate` of the audio in Hz, which
+    `features` of it (or `audio`), their `normalisation` and what that keeps (see `serflow.normalisation.kept`)."""
 
     model_type = CLASSIFIER
 
@@ -26,7 +35,12 @@ class EmotionClassifierConfig(PreTrainedConfig):
     options: dict | None = None
     layers: str | int = "last"
     frozen: str = "nothing"
+    inputs: dict | None = None
     keys_to_ignore_at_inference = ["lengths", "frame_weights", "frame_logits", "terms", "vectors"]
+
+    def names(self) -> list[str]:
+        """The classes, in the order of the logits."""
+        return [self.id2label[number] for number in range(self.num_labels)]
 
 
 @dataclass
@@ -55,8 +69,7 @@ class EmotionClassifier(PreTrainedModel):
         self.encoder = encoder if encoder is not None else _build(config.encoder)
         self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
         self.layer_weights.requires_grad_(config.layers == "weighted")
-        classes = [config.id2label[number] for number in range(config.num_labels)]
-        self.head = head_class(config.head)(self.encoder.config.hidden_size, classes, **(config.options or {}))
+        self.head = head_class(config.head)(self.encoder.config.hidden_size, config.names(), **(config.options or {}))
         if hasattr(self.head, "kept"):
             config.options = {**(config.options or {}), **self.head.kept}
         self._freeze()
@@ -64,12 +77,15 @@ class EmotionClassifier(PreTrainedModel):
 
     @classmethod
     def around(cls, encoder: PreTrainedModel, classes: list[str], settings: dict, seed: int) -> Self:
-        """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen` and of the
-        schedule's `parts` that are not as usual."""
+        """A new head on `encoder`: `classes` names; `settings`: those of `head, options, layers, frozen,
+        normalisation` and of the schedule's `parts` that are not as usual."""
         torch.manual_seed(seed)
         named = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
         chosen = {key: settings[key] for key in ("head", "options", "layers", "frozen") if key in settings}
-        model = cls(EmotionClassifierConfig(encoder=encoder.config.to_dict(), **chosen, **named), encoder)
+        inputs = {"sampling_rate": RATE, "features": of_type(encoder.config.model_type).reads}
+        inputs["normalisation"] = settings.get("normalisation", "utterance")
+        told = {"encoder": encoder.config.to_dict(), "inputs": inputs}
+        model = cls(EmotionClassifierConfig(**told, **chosen, **named), encoder)
         model.parts = settings.get("schedule", {}).get("parts", 1)
         return model
 
@@ -151,6 +167,73 @@ class EmotionClassifier(PreTrainedModel):
             shares = self.layer_weights.softmax(0)
             hidden = sum(share * states for share, states in zip(shares, frames.hidden_states, strict=True))
         return hidden, torch.arange(hidden.shape[1], device=hidden.device) < frames.lengths[:, None]
+
+
+def load_classifier(folder: str | Path) -> EmotionClassifier:
+    """The classifier that serflow saved in `folder`, in evaluation mode.
+
+    Reads config.json and model.safetensors as data and nothing else, whatever they name. UserError, naming `folder`,
+    for what is no whole classifier, and for weights that are no numbers.
+    """
+    folder = Path(folder)
+    try:
+        told = _plain(description(folder / "config.json"))
+        if told.get("model_type") != CLASSIFIER:
+            raise ValueError(f"it is a '{told.get('model_type')}'")
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (is no dict)
+            _check_layers(told, len(shapes))
+            (told.get("options") or {}).pop("text", None)  # where the text encoder came from: it is here
+            config = EmotionClassifierConfig.from_dict(told)
+            encoder_class(config.encoder["model_type"]), head_class(config.head)  # imported before the device changes
+            with no_init_weights(), torch.device("meta"):
+                empty = EmotionClassifier(config)
+            if {name: list(value.shape) for name, value in empty.state_dict().items()} != shapes:
+                raise ValueError("config.json and model.safetensors are of different models")
+            with no_init_weights():  # drawing them would take a second for HuBERT-base
+                model = EmotionClassifier(config)
+            model.load_state_dict({name: file.get_tensor(name) for name in shapes})
+        _check(model)
+    except Exception as error:  # JSON, safetensors and shape errors share no class of their own
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder} holds no trained system ({reason}): give a model folder of a system.") from error
+    if not all(weights.isfinite().all() for weights in model.state_dict().values()):
+        raise UserError(f"{folder}: its weights are not all numbers: train it again, or copy it again.")
+    return model.eval()
+
+
+def _plain(told):
+    """A description without what makes transformers look elsewhere, for code or kernels."""
+    if isinstance(told, dict):
+        elsewhere = ("auto_map", "attn_implementation")
+        return {name: _plain(told[name]) for name in told if not name.startswith("_") and name not in elsewhere}
+    return told
+
+
+def _check_layers(told, tensors):
+    """A layer has weights: ValueError for more layers than tensors, which would take for ever to make."""
+    for name, value in told.items():
+        if isinstance(value, dict):
+            _check_layers(value, tensors)
+        elif name.endswith("layers") and isinstance(value, int) and value > tensors:
+            raise ValueError(f"{name} is {value}, and there are {tensors} tensors")
+
+
+def _check(model):
+    """ValueError unless classes and layers can be, what the inputs are is told, and what normalises them is there."""
+    config, names, inputs = model.config, model.config.names(), model.config.inputs or {}
+    if not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+        raise ValueError("its classes are no different names")
+    if config.layers not in ("last", "weighted", *range(model.encoder.config.num_hidden_layers + 1)):
+        raise ValueError(f"layers is {config.layers}")
+    if inputs.get("sampling_rate") != RATE or inputs.get("normalisation") not in KINDS:
+        raise ValueError(f"config.json does not say that its inputs are of {RATE} Hz, and how they are normalised")
+    if inputs["normalisation"] == "training":
+        reads = of_type(config.encoder["model_type"]).reads
+        for name in ("mean", "deviation"):
+            values = np.asarray(inputs[name], np.float32)
+            if values.shape != (() if reads == "audio" else (WIDTHS[reads],)) or not np.isfinite(values).all():
+                raise ValueError(f"the {name} of its inputs is no {reads}")
 
 
 def _build(config):

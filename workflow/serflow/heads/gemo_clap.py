@@ -18,7 +18,7 @@ from transformers import RobertaConfig, RobertaModel
 from serflow.errors import UserError
 from serflow.heads import HeadOutput
 from serflow.heads.pooling import POOLINGS, Pooling
-from serflow.heads.prompts import text_tower, written_prompts
+from serflow.heads.prompts import check_tokens, text_tower, written_prompts
 
 NEEDS = {"gender": "gender"}  # batch column -> the option that wants it
 FIXED = ("tower",)
@@ -63,6 +63,7 @@ class GEmoCLAP(nn.Module):
             self.text, self.tokenizer, tower = text_tower(text, written_prompts(prompts, classes))
         else:
             self.text, self.tokenizer = RobertaModel(RobertaConfig(**tower["config"]), add_pooling_layer=False), None
+            check_tokens(tower["tokens"], self.text.config, "of a saved head")
         self.kept, self.options = {"tower": tower}, (gender, alpha, target)
         turned = classes[1:] + classes[:1] if shuffled else classes
         self.tokens = [tower["tokens"][name] for name in turned]

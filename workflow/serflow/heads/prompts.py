@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
@@ -42,7 +43,14 @@ def text_tower(text: str | None, prompts: dict[str, list[str]]) -> tuple[Roberta
     else:
         tokenizer, model = _loaded(text)
     tokens = {name: [tokenizer(one)["input_ids"] for one in own] for name, own in prompts.items()}
+    check_tokens(tokens, model.config, f"'{text}'")
+    return model, tokenizer, {"config": model.config.to_diff_dict(), "tokens": tokens}
+
+
+def check_tokens(tokens: dict[str, list[list[int]]], config: RobertaConfig, text: str) -> None:
+    """UserError unless the prompts of every class differ, and a text encoder, called `text`, can read them."""
     seen = {}
+    room = config.max_position_embeddings - config.pad_token_id - 1
     for name, own in tokens.items():
         other = seen.setdefault(str(sorted(own)), name)
         if other != name:
@@ -50,13 +58,31 @@ def text_tower(text: str | None, prompts: dict[str, list[str]]) -> tuple[Roberta
                 f"prompts.{name} and prompts.{other} are the same to the text encoder: give words that its tokenizer "
                 "knows, and a folder that has its tokenizer."
             )
-        if max(max(one) for one in own) >= model.config.vocab_size:
-            raise UserError(f"The text encoder '{text}' is smaller than its tokenizer: give a folder of one model.")
-    room = model.config.max_position_embeddings - model.config.pad_token_id - 1
-    for name, own in tokens.items():
+        if max(max(one) for one in own) >= config.vocab_size:
+            raise UserError(f"The text encoder {text} is smaller than its tokenizer: give a folder of one model.")
         if max(map(len, own)) > room:
             raise UserError(f"prompts.{name}: one is longer than the {room} tokens that the text encoder reads.")
-    return model, tokenizer, {"config": model.config.to_diff_dict(), "tokens": tokens}
+
+
+def further_prompts(head: torch.nn.Module, folder: Path, classes: list[str]) -> None:
+    """Let a trained head that reads prompts know more `classes`, by the prompts of `written_prompts`, with the
+    tokenizer that was saved in its `folder`, of which tokenizer.json alone is read. Raises UserError."""
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises this class itself
+        raise UserError(
+            f"{folder} has no tokenizer.json that can be read ({error}): copy all of its files."
+        ) from error
+    unknown = tokenizer.token_to_id(SPECIAL[3])
+    told = {
+        name: [tokenizer.encode(text).ids for text in texts] for name, texts in written_prompts(None, classes).items()
+    }
+    for name, own in told.items():
+        if any(unknown in one for one in own):
+            raise UserError(f"{folder}: its text encoder does not know the words of '{name}': name another class.")
+    trained = {f"<{number}>": own for number, own in enumerate(head.tokens)}
+    check_tokens(trained | told, head.text.config, f"of {folder}")
+    head.tokens = [*head.tokens, *told.values()]
 
 
 def small_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:

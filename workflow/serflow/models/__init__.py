@@ -67,6 +67,14 @@ def described(name: str, kind: str = "encoder") -> Model:
     return registry.chosen(name, models(kind), f"There is no {kind}")
 
 
+def of_type(model_type: str) -> Model:
+    """The `Model` of an encoder's `model_type`. Raises UserError."""
+    name = str(model_type).removeprefix("serflow_").replace("_", "-")
+    if name not in models():
+        raise UserError(f"'{model_type}' is no encoder of serflow: use one of {', '.join(models())}.")
+    return models()[name]
+
+
 def check_options(model: Model, options: dict) -> None:
     """UserError where `options` has one that `model` does not take, or that is not of its type."""
     sizes = {"size": registry.Option(None, {"enum": list(model.sizes)})} if model.sizes else {}
@@ -85,7 +93,17 @@ def model_of(start: dict) -> Model:
             f"'{start['from']}' is no checkpoint: it has no config.json (give a folder made by save_pretrained), or, "
             "for a hub id, name its model too, as in {model: hubert, from: facebook/hubert-base-ls960}."
         )
-    return _of_type(_encoder_type(_description(config)))
+    return of_type(_encoder_type(description(config)))
+
+
+def description(path: Path) -> dict:
+    """The config.json of a model folder. UserError where it is none."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is no model description ({error}): give a folder made by save_pretrained."
+        ) from error
 
 
 def build(name: str, options: dict, seed: int, classes: list[str] | None = None) -> PreTrainedModel:
@@ -141,7 +159,7 @@ def load_encoder(start: str) -> PreTrainedModel:
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
     try:
-        told = _description(folder / "config.json") if folder.exists() else {"model_type": _on_hub(start)}
+        told = description(folder / "config.json") if folder.exists() else {"model_type": _on_hub(start)}
         model, inner = encoder_class(_encoder_type(told)), {}
         if told["model_type"] == CLASSIFIER:
             inner = {"config": model.config_class.from_dict(told["encoder"]), "key_mapping": {r"^encoder\.": ""}}
@@ -173,7 +191,7 @@ def encoder_at(start: dict, seed: int) -> PreTrainedModel:
     if not start["from"]:
         return build(start["model"], start["options"], seed)
     encoder = load_encoder(start["from"])
-    found = _of_type(encoder.config.model_type).name
+    found = of_type(encoder.config.model_type).name
     if start.get("model") not in (None, found):
         raise UserError(f"'{start['from']}' is a {found}, not a {start['model']}: name its model so.")
     return encoder
@@ -181,12 +199,12 @@ def encoder_at(start: dict, seed: int) -> PreTrainedModel:
 
 def encoder_class(model_type: str) -> type[PreTrainedModel]:
     """The encoder class of a `model_type`; UserError for one that serflow does not know."""
-    return _class(_of_type(model_type), "ENCODER")
+    return _class(of_type(model_type), "ENCODER")
 
 
 def pretraining_class(model_type: str) -> type[PreTrainedModel]:
     """The class that pretrains encoders of a `model_type`."""
-    return _class(_of_type(model_type), "PRETRAINING")
+    return _class(of_type(model_type), "PRETRAINING")
 
 
 def network_class(name: str) -> type[PreTrainedModel]:
@@ -200,13 +218,6 @@ def _numbers(names):
 
 def _class(model, role):
     return getattr(importlib.import_module(model.module), role)
-
-
-def _of_type(model_type):
-    name = str(model_type).removeprefix("serflow_").replace("_", "-")
-    if name not in models():
-        raise UserError(f"'{model_type}' is no encoder of serflow: use one of {', '.join(models())}.")
-    return models()[name]
 
 
 def _described(file):
@@ -226,17 +237,7 @@ def _on_hub(name):
     return AutoConfig.from_pretrained(name).model_type
 
 
-def _encoder_type(description):
+def _encoder_type(told):
     """The `model_type` of an encoder's config, or of that inside a classifier's."""
-    if description.get("model_type") == CLASSIFIER:
-        description = description.get("encoder")
-    return description.get("model_type") if isinstance(description, dict) else None
-
-
-def _description(path):
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} is no model description ({error}): give a folder made by save_pretrained."
-        ) from error
+    told = told.get("encoder") if told.get("model_type") == CLASSIFIER else told
+    return told.get("model_type") if isinstance(told, dict) else None

@@ -1,0 +1,19 @@
+"""Write the model card of a trained system."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from job import job
+from serflow.artifacts import write_text
+from serflow.evaluation.cards import card
+from serflow.evaluation.results import read_predictions
+
+with job(snakemake) as made:
+    (predictions,) = read_predictions(snakemake.input.predictions).values()
+    utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
+    tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
+    protocol = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
+    folder = Path(snakemake.output.card).parent.as_posix()
+    write_text(snakemake.output.card, card(folder, snakemake.params.settings, predictions, tested, protocol))
