@@ -67,6 +67,8 @@ rule card:
         card=f"{RESULTS}/systems/{{system}}/README.md",
     log:
         f"{LOGS}/cards/{{system}}.log",
+    benchmark:
+        f"{RUN}/jobs/cards/{{system}}.jsonl"
     conda:
         "../../envs/evaluation.yaml"
     params:
