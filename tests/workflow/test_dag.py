@@ -9,7 +9,7 @@ import pytest
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "utterance_features"}
 LEARNED = {"embed", "cluster", "pretrain", "finetune"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
-EVALUATION = {"table", "card", "units_table", "figures", "all"}
+EVALUATION = {"table", "cards", "units_table", "figures", "all"}
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
         assert project.planned() == {}
         asked = project.planned(**PAPER)
         assert asked["finetune"] == 2
-        assert set(asked) <= {"finetune", "table", "card", "figures", "configuration", "all"}
+        assert set(asked) <= {"finetune", "table", "cards", "figures", "configuration", "all"}
         code, printed = project.run("--", "results/demo/tables/sixth.csv", **PAPER)
         assert code == 0, printed
         history = pd.read_csv(project.folder / "results/demo/systems/loud/fold-0/seed-0/model/history.csv")

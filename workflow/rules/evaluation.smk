@@ -57,27 +57,27 @@ rule table:
         "../scripts/table.py"
 
 
-rule card:
+rule cards:
     input:
-        predictions=card_predictions,
+        predictions=[path for name in CARDED for path in predictions_of(name)],
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
         protocol=rules.protocol.output.protocol,
     output:
-        card=f"{RESULTS}/systems/{{system}}/README.md",
+        cards=every_card(),
     log:
-        f"{LOGS}/cards/{{system}}.log",
+        f"{LOGS}/cards.log",
     benchmark:
-        f"{RUN}/jobs/cards/{{system}}.jsonl"
+        f"{RUN}/jobs/cards.jsonl"
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=card_settings,
-        code=code("card"),
+        settings={name: card_settings(name) for name in CARDED},
+        code=code("cards"),
     message:
-        "Writing the model card of {wildcards.system}"
+        "Writing the model cards"
     script:
-        "../scripts/card.py"
+        "../scripts/cards.py"
 
 
 rule figures:

@@ -32,20 +32,17 @@ def levels_table(form):
     return f"{RESULTS}/tables/levels.{form}" if INTENSITIES and has_levels(config["corpus"]["adapter"]) else []
 
 
+ROWS = dict.fromkeys(name for table in config["tables"].values() for name in table["rows"])
+CARDED = [name for name in ROWS if name in TRAINED_SYSTEMS]  # the trained systems that a table scores
+
+
 def every_card():
-    """The card of every trained system that a table scores."""
-    rows = dict.fromkeys(name for table in config["tables"].values() for name in table["rows"])
-    return [f"{RESULTS}/systems/{name}/README.md" for name in rows if name in TRAINED_SYSTEMS]
+    """Their model cards."""
+    return [f"{RESULTS}/systems/{name}/README.md" for name in CARDED]
 
 
-def card_predictions(wildcards):
-    """The predictions of the card's system."""
-    return predictions_of(wildcards.system)
-
-
-def card_settings(wildcards):
-    """What the system is called and how it was made, its licence, and whether it is trained on everybody too."""
-    name = wildcards.system
+def card_settings(name):
+    """What a system is called and how it was made, its licence, and whether it is trained on everybody too."""
     return {
         "title": config["systems"][name]["title"],
         "recipe": list(recipe_sentences(config, [name])),

@@ -1,4 +1,4 @@
-"""Write the model card of a trained system."""
+"""Write the model card of every trained system."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,10 @@ from serflow.evaluation.cards import card
 from serflow.evaluation.results import read_predictions
 
 with job(snakemake) as made:
-    (predictions,) = read_predictions(snakemake.input.predictions).values()
+    predictions = read_predictions(snakemake.input.predictions)
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
     protocol = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
-    folder = Path(snakemake.output.card).parent.as_posix()
-    write_text(snakemake.output.card, card(folder, snakemake.params.settings, predictions, tested, protocol))
+    for path, (name, settings) in zip(snakemake.output.cards, snakemake.params.settings.items(), strict=True):
+        folder = Path(path).parent.as_posix()
+        write_text(path, card(folder, settings, predictions[name], tested, protocol))
