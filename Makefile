@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo report test fuzz environment lock tables dvc.yaml commit-artifacts restore verify
+.PHONY: demo report test fuzz slurm-demo slurm-test environment lock tables dvc.yaml commit-artifacts restore verify
 
 # Every paper that learns in minutes, on speech that serflow synthesises.
 PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml config/gemo-clap.yaml
@@ -15,7 +15,16 @@ report: $(BIN)/.ready
 	$(BIN)/serflow report
 
 test: $(BIN)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/slurm
+
+# FLEA's demo through profiles/slurm, on two nodes that this machine plays; and the tests of it. Both need root and
+# Debian's slurm-wlm and munge, or the like, and take away what they start.
+slurm-demo: $(BIN)/.ready
+	$(BIN)/python profiles/slurm/two_nodes.py $(BIN)/snakemake --profile profiles/slurm \
+		--slurm-init-seconds-before-status-checks 5
+
+slurm-test: $(BIN)/.ready
+	$(BIN)/python -m pytest --numprocesses 0 -r s tests/slurm
 
 # Ten thousand generated configurations, overlays, tables and audio files instead of the gate's few hundred.
 fuzz: $(BIN)/.ready

@@ -14,6 +14,7 @@ from serflow import cli
 from serflow.doctor import _findings, jobs, machine
 from serflow.doctor.findings import ERROR, OK, WARNING, Run
 from serflow.doctor.inputs import configuration, corpus
+from serflow.doctor.scheduler import scheduler
 
 EMODB = ["--configfile", "config/emodb.yaml", "--config"]
 
@@ -237,3 +238,21 @@ def test_jobs_are_counted_once_and_their_audio_and_features_add_up():
     }  # fmt: skip
     size = jobs._size(pending, {"utterances": 100, "mean": 2.0})
     assert size == pytest.approx(200 * (2 * 16000 + 100 * 2 * (80 + 39)))
+
+
+def test_a_profile_without_its_cluster_is_told(project, monkeypatch):
+    assert told(scheduler)[0] == [(OK, "jobs run on this machine: no --profile names another place")]
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    def of(profile):
+        return list(_findings(scheduler, Run([], [], 2, str(profile))))
+
+    assert of("profiles/default") == [(OK, "profiles/default: executor local")]
+    ((mark, sentence),) = of("profiles/slurm")
+    assert mark == ERROR and sentence.startswith("There is no sbatch, squeue, scontrol, scancel here: ")
+    for text, fault in ((None, "cannot be read (No such"), ("a: [", "is not YAML"), ("- a", "holds no options")):
+        (project.folder / "config.yaml").unlink(missing_ok=True)
+        if text:
+            (project.folder / "config.yaml").write_text(text)
+        ((mark, sentence),) = of(project.folder)
+        assert mark == ERROR and fault in sentence

@@ -1,6 +1,8 @@
 """What must stay in step: environments with the lock, the configuration's page with its schema, digests with code."""
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serflow import config, lineage
+from serflow import config, lineage, provenance
 from serflow.errors import UserError
 from serflow.evaluation.recipes import recipe_sentences
 from serflow.provenance import code_digest, listing_digest
@@ -35,12 +37,62 @@ def test_conda_environments_follow_the_lock(path):
     assert seen > 5
 
 
-def test_every_rule_has_an_environment_that_exists():
+def scripts_of_environments():
+    """{environment: the scripts of its rules}; every rule has both."""
+    found = {}
     for rules in (PROJECT / "workflow/rules").glob("*.smk"):
-        text = rules.read_text()
-        named = re.findall(r'conda:\s+"\.\./\.\./(envs/\w+\.yaml)"', text)
-        assert len(named) == len(re.findall(r"^rule ", text, re.MULTILINE))
-        assert all((PROJECT / path).is_file() for path in named)
+        for rule in re.split(r"^rule ", rules.read_text(), flags=re.MULTILINE)[1:]:
+            (environment,) = re.findall(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', rule)
+            (script,) = re.findall(r'script:\s+"\.\./scripts/(\w+)\.py"', rule)
+            found.setdefault(environment, set()).add(script)
+    return found
+
+
+def test_every_rule_has_an_environment_that_exists():
+    assert set(scripts_of_environments()) == {path.stem for path in (PROJECT / "envs").glob("*.yaml")}
+
+
+# What an environment is reached by, and does without: no table and no figure decodes audio or asks for a GPU.
+UNUSED = {"evaluation": {"torch", "torchaudio"}}
+IMPORTED_AS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "torch": "pytorch", "soundfile": "pysoundfile"}
+
+
+@pytest.mark.parametrize("environment", ["features", "training", "evaluation"])
+def test_conda_environments_have_every_import_of_their_scripts(environment):
+    """Of modules and of functions, however indirectly."""
+    stated = yaml.safe_load((PROJECT / "envs" / f"{environment}.yaml").read_text())["dependencies"]
+    provided = {name for entry in stated for name in (entry["pip"] if isinstance(entry, dict) else [entry])}
+    provided = {re.split("[=<>]", name)[0] for name in provided}
+    waiting = [PROJECT / "workflow/scripts/job.py"]
+    waiting += [PROJECT / "workflow/scripts" / f"{script}.py" for script in scripts_of_environments()[environment]]
+    if environment != "evaluation":  # which model and which adapter, config decides
+        waiting += (PROJECT / "workflow/serflow/corpora").glob("*.py")
+    if environment == "training":
+        waiting += [
+            *(PROJECT / "workflow/serflow/models").glob("*.py"),
+            *(PROJECT / "workflow/serflow/heads").glob("*.py"),
+        ]
+    seen, imported = set(), set()
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += provenance._read(file)[1]
+            imported |= third_party(file)
+    assert len(seen) > 10 and "pandas" in imported
+    missing = {IMPORTED_AS.get(name, name) for name in imported - UNUSED.get(environment, set())} - provided
+    assert missing == set()
+
+
+def third_party(file):
+    """The packages that a file imports, from neither Python nor serflow; for type checkers alone does not count."""
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"serflow", "job"}
 
 
 def test_every_job_is_measured_beside_its_log():
@@ -262,7 +314,7 @@ def test_code_digest_follows_imports_and_ignores_remarks(tmp_path):
     def digest(text, *modules):
         script = tmp_path / "script.py"
         script.write_text(text)
-        provenance._read.cache_clear()
+        provenance._read.cache_clear(), code_digest.cache_clear()
         return code_digest(script, *modules)
 
     plain = digest("def f():\n    return 1\n")

@@ -127,19 +127,25 @@ def stages_run(printed):
     return set(re.findall(r"Running stage '([\w-]+)'", printed))
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    """A repository in which `dvc repro` has made everything from nothing."""
-    folder = Checkout(tmp_path_factory.mktemp("dvc") / "project").folder
+def repository_at(folder, configuration=CONFIG):
+    """A repository of the project, whose only corpus is a folder of speech with its table; nothing has run."""
+    repository = Repository(Checkout(folder).folder)
     (folder / ".dvc").mkdir()
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Makefile"):
         shutil.copy(PROJECT / name, folder / name)
     synthesise(folder / "data" / "mine", speakers=6, sentences=2, emotions=("neutral", "anger", "sadness"))
-    (folder / "config" / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    (folder / "config" / "mine.yaml").write_text(yaml.safe_dump(configuration))
     (folder / "config" / "corpora.yaml").write_text(yaml.safe_dump(CORPORA))
-    repository = Repository(folder)
     repository.call("git", "init", "--quiet", "--initial-branch", "main")
-    repository.call("dvc", "remote", "add", "--default", "store", str(folder.with_name("store")))
+    return repository
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A repository in which `dvc repro` has made everything from nothing."""
+    repository = repository_at(tmp_path_factory.mktemp("dvc") / "project")
+    store = repository.folder.with_name("store")
+    repository.call("dvc", "remote", "add", "--default", "store", str(store))
     assert stages_run(repository.make("tables")) == BEHIND_CORPUS | {"mine-plan"}
     repository.save()
     return repository

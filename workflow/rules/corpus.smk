@@ -11,6 +11,7 @@ rule demo_speech:
         f"{LOGS}/demo_speech.log",
     benchmark:
         f"{RUN}/jobs/demo_speech.jsonl"
+    localrule: True
     conda:
         "../../envs/features.yaml"
     params:
@@ -58,6 +59,7 @@ rule folds:
         f"{LOGS}/folds.log",
     benchmark:
         f"{RUN}/jobs/folds.jsonl"
+    localrule: True
     conda:
         "../../envs/features.yaml"
     params:
@@ -79,6 +81,7 @@ rule protocol:
         f"{LOGS}/protocol.log",
     benchmark:
         f"{RUN}/jobs/protocol.jsonl"
+    localrule: True
     conda:
         "../../envs/features.yaml"
     params:

@@ -15,6 +15,7 @@ rule audit:
         f"{LOGS}/audit.log",
     benchmark:
         f"{RUN}/jobs/audit.jsonl"
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -46,6 +47,7 @@ rule table:
         f"{LOGS}/tables/{{table}}.log",
     benchmark:
         f"{RUN}/jobs/tables/{{table}}.jsonl"
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -69,6 +71,7 @@ rule cards:
         f"{LOGS}/cards.log",
     benchmark:
         f"{RUN}/jobs/cards.jsonl"
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -98,6 +101,7 @@ rule figures:
         f"{LOGS}/figures/{{table}}.log",
     benchmark:
         f"{RUN}/jobs/figures/{{table}}.jsonl"
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -121,6 +125,7 @@ rule units_table:
         f"{LOGS}/tables/units.log",
     benchmark:
         f"{RUN}/jobs/tables/units.jsonl"
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -169,6 +174,7 @@ rule configuration:
         f"{LOGS}/configuration.log",
     benchmark:
         f"{RUN}/jobs/configuration.jsonl"
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:

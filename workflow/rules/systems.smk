@@ -17,6 +17,8 @@ rule classical:
         f"{RUN}/jobs/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.jsonl"
     wildcard_constraints:
         system="|".join(CLASSICAL_SYSTEMS) or "none",
+    group:
+        "classical"
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -47,6 +49,8 @@ rule finetune:
         f"{RUN}/jobs/systems/{{system}}/fold-{{fold}}-seed-{{seed}}.jsonl"
     wildcard_constraints:
         system="|".join(TRAINED_SYSTEMS) or "none",
+    group:
+        submitted_together
     conda:
         "../../envs/training.yaml"
     threads: threads_of_a_fold()

@@ -11,19 +11,22 @@ import time
 import traceback
 from pathlib import Path
 
-from serflow import artifacts
+from serflow import artifacts, devices
 from serflow.errors import UserError
 from serflow.progress import LINES, say
 
 gc.disable()  # until all is imported: looking for garbage among what stays takes a sixth of that time
 
 LAST_LINES = 12
+ON_GPUS = ("train_intensity", "intensity", "embed", "cluster", "pretrain", "finetune")  # rules
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
 def job(snakemake):
     """Yield `made`, what decides this job's outputs: settings, digests of code and inputs.
+
+    A job that computes on GPUs gets one of its own, or as many as its resource `gpu` says, where there are any.
 
     Everything printed inside goes to the job's log; progress goes to the terminal as well. Bad input ends the job
     with its one sentence, anything else with the end of the log and where it lies.
@@ -39,7 +42,8 @@ def job(snakemake):
         _configure_logging()
         LINES.stream, LINES.prefix, started = _Both(terminal), f"  {what}: ", time.monotonic()
         try:
-            yield _made(snakemake)
+            with _gpus(snakemake):
+                yield _made(snakemake)
         except UserError as error:
             _give_up(terminal, f"serflow: {error}")
         except Exception as error:  # noqa: BLE001 whatever it was, its traceback is shown and the job fails
@@ -77,6 +81,12 @@ def _note_gpu(snakemake):
         _, corpus, *place = Path(snakemake.log[0]).parts
         file = Path("results", corpus, "run", "jobs", *place).with_suffix(".gpu.json")
         artifacts.write_json(file, {"max_gpu": cuda.max_memory_allocated() / 2**20})
+
+
+def _gpus(snakemake):
+    if snakemake.rule not in ON_GPUS:
+        return contextlib.nullcontext()
+    return devices.lent(snakemake.resources.get("gpu", 1))
 
 
 def _no_room(error, folder):

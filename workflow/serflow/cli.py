@@ -52,6 +52,9 @@ def _doctor(commands):
         metavar="N",
         help="how many the run may use; a number or all, the default",
     )
+    parser.add_argument(
+        "--profile", default=None, metavar="FOLDER", help="whose cluster is asked whether it would take the jobs"
+    )
     parser.set_defaults(run=_run_doctor)
 
 
@@ -165,7 +168,7 @@ def _import(commands):
 def _run_doctor(options):
     from serflow.doctor import examine
 
-    return examine(options.configfile, options.config, options.cores)
+    return examine(options.configfile, options.config, options.cores, options.profile)
 
 
 def _run_report(options):

@@ -20,6 +20,7 @@ LIBRARY = Path(__file__).parent
 PACKAGES = ("snakemake", "torch", "torchaudio", "transformers", "faiss-gpu", "faiss-cpu", "scikit-learn", "opensmile")
 
 
+@cache
 def code_digest(script: str | Path, *modules: str) -> str:
     """SHA-256 of `script`, of every module of serflow that it imports, however indirectly, and of `modules`.
 

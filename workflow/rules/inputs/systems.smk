@@ -5,6 +5,14 @@ CLASSICAL_SYSTEMS = [name for name, system in config["systems"].items() if syste
 TRAINED_SYSTEMS = [name for name in config["systems"] if name not in CLASSICAL_SYSTEMS]
 
 
+def submitted_together(wildcards):
+    """The group of a system: where a profile says how many `systems` may share a submission (group-components), those
+    on one encoder in one fold do, as they can start together and none of them waits for another."""
+    group = f"systems-{config['systems'][wildcards.system]['encoder']}-fold-{wildcards.fold}"
+    workflow.parent_groupids[group] = "systems"  # as Snakemake does for a group with wildcards in its name
+    return group
+
+
 def system_encoder(wildcards):
     """The pretraining under the classifier, where it is not an encoder of config."""
     system = config["systems"][wildcards.system]

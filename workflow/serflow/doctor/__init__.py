@@ -11,14 +11,20 @@ from serflow.doctor.findings import ERROR, WARNING, Run
 from serflow.doctor.inputs import configuration, corpus
 from serflow.doctor.jobs import plan
 from serflow.doctor.machine import devices, disk, environment, results
+from serflow.doctor.scheduler import scheduler
 from serflow.errors import UserError
 
-CHECKS = (environment, devices, configuration, corpus, results, plan, disk)
+CHECKS = (environment, devices, scheduler, configuration, corpus, results, plan, disk)
 
 
-def examine(configfiles: Iterable[str] = (), settings: Iterable[str] = (), cores: int | None = None) -> int:
+def examine(
+    configfiles: Iterable[str] = (),
+    settings: Iterable[str] = (),
+    cores: int | None = None,
+    profile: str | None = None,
+) -> int:
     """Print the findings of every check up to the first that finds an error; returns the exit code."""
-    run, marks = Run(list(configfiles), list(settings), cores), Counter()
+    run, marks = Run(list(configfiles), list(settings), cores, profile), Counter()
     for check in CHECKS:
         print(check.__name__)
         for mark, text in _findings(check, run):

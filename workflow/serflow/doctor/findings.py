@@ -12,6 +12,7 @@ class Run:
     configfiles: list
     settings: list
     cores: int | None
+    profile: str | None = None
     config: dict = None
     speech: dict = field(default_factory=dict)  # see `corpus`
     bytes: float = 0.0

@@ -1,0 +1,162 @@
+"""The whole chain on a real SLURM: a node that dies, jobs that are ended, and the tables of a run on this machine."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.conftest import PROJECT
+from tests.workflow.test_dvc import CONFIG, SNAKEMAKE, Repository, repository_at
+
+# FLEA's whole chain at its smallest, classical systems, and a pretraining that several GPUs can share.
+FLEA = {
+    **CONFIG,
+    "encoders": {**CONFIG["encoders"], "mockingjay": {"model": "mockingjay", "options": {"size": "small"}}},
+    "units": {**CONFIG["units"], "emotion": {"k": 5, "layer": 1}},
+    "pretraining": {"again": None, "random-spans": {"start": "mockingjay", "schedule": {"steps": 6}}},
+    "systems": {"hubert-twin": None},
+    "tables": {
+        "flea": None,
+        "small": {
+            "title": "Small",
+            "rows": {
+                "majority": None,
+                "nuisance": "majority",
+                "egemaps-svm": "majority",
+                "hubert-mean": "majority",
+                "hubert-frame-labels": "hubert-mean",
+                "hubert-frame-labels-attention": "hubert-frame-labels",
+            },
+        },
+    },
+}
+SCHEDULE = {"steps": 400, "checkpoint_steps": 20, "report_steps": 20}
+LONG = {"pretraining": {"random-spans": {"schedule": SCHEDULE}}}
+TARGET = "results/mine/fold-0/seed-0/ssl/random-spans/model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A repository in which nothing has run."""
+    repository = repository_at(tmp_path_factory.mktemp("slurm") / "project", FLEA)
+    (repository.folder / "config" / "long.yaml").write_text(yaml.safe_dump(LONG))
+    shutil.copy(PROJECT / "pyproject.toml", repository.folder)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def local(prepared):
+    """A copy of it in which everything has run on this machine."""
+    copy = Repository(shutil.copytree(prepared.folder, prepared.folder.with_name("local")))
+    copy.call(*SNAKEMAKE, "--cores", "2")
+    return copy
+
+
+def test_a_run_that_loses_a_node_ends_in_the_tables_of_a_local_run(prepared, local, cluster, submit):
+    run = submit(prepared, SNAKEMAKE)
+    (number,) = run.until(lambda: run.running("pretrain"))[:1]
+    node = run.jobs()[number]["NodeList"]
+    cluster.kill_node(node)
+    run.until(lambda: cluster.states()[node].startswith("down"))
+    cluster.start_node(node)
+    printed = run.ends()
+
+    jobs = run.jobs()
+    assert {job["JobState"] for job in jobs.values()} == {"COMPLETED"}
+    assert jobs[number]["Restarts"] == "1"
+    assert {job["NodeList"] for job in jobs.values()} == {"node1", "node2"}
+    assert jobs[number]["TresPerJob"] == "gres:gpu:1" and jobs[number]["NumTasks"] == "1"
+    assert any(job.get("ArrayTaskId") for job in jobs.values() if job["Comment"].startswith("rule_cluster"))
+    submissions = {job.get("ArrayJobId", number) for number, job in jobs.items()}
+    made = int(re.search(r"^total +(\d+)", printed, re.MULTILINE)[1])
+    assert len(submissions) < 0.75 * made, f"{made} jobs took {len(submissions)} submissions"
+
+    files = {path.relative_to(local.folder): path for path in local.folder.glob("results/mine/tables/*")}
+    assert len(files) >= 5
+    assert [name for name, path in files.items() if (prepared.folder / name).read_bytes() != path.read_bytes()] == []
+
+
+def test_what_a_cluster_made_is_committed_and_neither_tool_has_anything_to_do(prepared):
+    if not (prepared.folder / "results/mine/tables/small.md").exists():
+        pytest.skip("the run on the cluster did not end")
+    prepared.make("commit-artifacts")
+    assert prepared.is_clean()
+
+
+@pytest.fixture
+def reference(local):
+    """A function that begins a run on this machine, which ends with the test."""
+    runs = []
+
+    def begun(*command):
+        runs.append(local.start(*command))
+        return runs[-1]
+
+    yield begun
+    for run in runs:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+
+
+def test_a_training_comes_again_with_more_memory_and_goes_on_after_sigterm_and_requeue(
+    local, cluster, submit, reference
+):
+    """On two GPUs, which two processes would use: out of memory, then cancelled, then put back into the queue."""
+    long = ("snakemake", "--configfile", "config/mine.yaml", "config/long.yaml", "--config", "root=data/mine")
+    long += ("--set-resources", "pretrain:gpu=2", "pretrain:mem_mb=min(300*20**(attempt-1),6000)")
+    there = Repository(shutil.copytree(local.folder, local.folder.with_name("requeued"), symlinks=True))
+    run = submit(there, (*long, "--", TARGET))
+    undisturbed = reference(*long, "--cores", "1", "--", TARGET)
+    checkpoints = (there.folder / TARGET).parent.with_name("random-spans.checkpoints")
+
+    def training():
+        """The number of the job whose training has written a checkpoint of its own."""
+        written = list(checkpoints.glob("checkpoint-*/trainer_state.json"))
+        return run.running("pretrain") if any(file.parent.name not in seen for file in written) else None
+
+    seen = set()
+    (cancelled,) = run.until(training)
+    seen = {path.name for path in checkpoints.glob("checkpoint-*")}
+    cluster.call("scancel", "--signal=TERM", cancelled)
+    run.until(lambda: run.jobs()[cancelled]["JobState"] == "FAILED")
+    seen = {path.name for path in checkpoints.glob("checkpoint-*")}
+    assert seen
+    (requeued,) = run.until(training)
+    assert "going on from step" in log(there)
+    cluster.call("scontrol", "requeue", requeued)
+    run.until(lambda: run.jobs()[requeued]["Restarts"] == "1" and run.jobs()[requeued]["JobState"] == "RUNNING")
+    run.ends()
+
+    jobs = [job for job in run.jobs().values() if job["Comment"].startswith("rule_pretrain")]
+    assert [job["JobState"] for job in jobs] == ["FAILED", "FAILED", "COMPLETED"]
+    assert [job["MinMemoryNode"] for job in jobs] == ["300M", "6000M", "6000M"]
+    assert "exceeded memory limit" in Path(jobs[0]["StdOut"]).read_text()
+    assert all(job["TresPerJob"] == "gres:gpu:2" and job["NumTasks"] == "1" for job in jobs)
+    assert "going on from step" in log(there) and not checkpoints.exists()
+    assert undisturbed.wait(timeout=600) == 0, undisturbed.communicate()[0]
+    assert (there.folder / TARGET).read_bytes() == (local.folder / TARGET).read_bytes()
+
+
+def log(repository):
+    return (repository.folder / "logs/mine/fold-0/seed-0/pretrain-random-spans.log").read_text()
+
+
+def test_doctor_asks_the_cluster(prepared, cluster, tmp_path):
+    prepared.environment |= cluster.variables
+    doctor = "serflow", "doctor", *SNAKEMAKE[1:], "--profile"
+    told = prepared.call(*doctor, "profiles/slurm", fails=True)  # its nodes have one core here
+    assert "is UP" in told and "sbatch takes nothing but a core (" in told
+    assert "sbatch refuses gpu 1, threads 4 (" in told and "mend profiles/slurm" in told
+    profile = yaml.safe_load((PROJECT / "profiles/slurm/config.yaml").read_text()) | {"set-threads": {}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
+    told = prepared.call(*doctor, str(tmp_path))
+    assert "sbatch takes gpu 1 (train_intensity, intensity, embed, cluster, pretrain, finetune)" in told
+    profile["default-resources"] |= {"slurm_partition": "elsewhere"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
+    told = prepared.call(*doctor, str(tmp_path), fails=True)
+    assert "sbatch refuses slurm_partition elsewhere" in told and "nvalid partition" in told

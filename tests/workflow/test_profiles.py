@@ -1,0 +1,74 @@
+"""Both profiles load, conda's environments are planned with, and planning stays small however much there is to do."""
+
+import json
+import os
+import shutil
+import sys
+
+import pytest
+from tests.conftest import PROJECT
+
+BENCHMARKS = str(PROJECT / "benchmarks")
+
+
+# What Snakemake asks conda before it plans. It can be installed from no registry that the gate has, so where there is
+# none this answers, and what is tested is Snakemake's side: every rule's environment is found, read and named.
+CONDA = """#!/bin/sh
+case "$*" in
+"info --json") echo '{"conda_prefix": "/opt/conda", "platform": "linux-64"}' ;;
+"--version") echo "conda 25.7.0" ;;
+"config --get channel_priority --json") echo '{"get": {"channel_priority": "strict"}}' ;;
+*) exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("option", ["--profile", "--workflow-profile"])
+def test_the_profile_of_a_cluster_loads(checkout, option):
+    code, printed = checkout.run("--dry-run", "--quiet", "rules", option, "profiles/slurm")
+    assert code == 0, printed
+    assert "finetune" in printed and "This was a dry-run" in printed
+
+
+def test_a_run_with_conda_is_planned(checkout, tmp_path, monkeypatch):
+    if not shutil.which("conda"):
+        (tmp_path / "conda").write_text(CONDA)
+        (tmp_path / "conda").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    code, printed = checkout.run("--dry-run", "--use-conda", "--quiet", "rules")
+    assert code == 0, printed
+    for path in (PROJECT / "envs").glob("*.yaml"):
+        assert f"Conda environment envs/{path.name} will be created." in printed
+    assert "This was a dry-run" in printed
+
+
+def test_a_thousand_jobs_are_planned_without_reading_audio(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from planning import planned
+
+    count, _, computing, gigabytes = planned(1000)  # of a corpus whose files are empty
+    assert count > 900 and computing < 30 and gigabytes < 1
+
+
+def test_the_scale_page_is_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from scale import FILE, page
+
+    known = json.loads(FILE.read_text())
+    assert (PROJECT / "docs" / "scale.md").read_text() == page(known), (
+        "run: python benchmarks/scale.py > docs/scale.md"
+    )
+    assert known["machines"] and sum(count for count, _ in known["plans"]["flea"].values()) > 100
+
+
+def test_the_cluster_to_try_says_what_it_lacks(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(PROJECT / "profiles" / "slurm"))
+    import two_nodes
+
+    monkeypatch.setattr(two_nodes, "_found", lambda program: None if program == "slurmd" else program)
+    with pytest.raises(SystemExit, match="two_nodes: there is no slurmd: apt-get install slurm-wlm munge"):
+        two_nodes.main([sys.executable])
+    monkeypatch.setattr(two_nodes, "_found", str)
+    monkeypatch.setattr(two_nodes.os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit, match="only root can run a SLURM of its own"):
+        two_nodes.main([sys.executable])
