@@ -188,16 +188,18 @@ def load_classifier(folder: str | Path) -> EmotionClassifier:
             encoder_class(config.encoder["model_type"]), head_class(config.head)  # imported before the device changes
             with no_init_weights(), torch.device("meta"):
                 empty = EmotionClassifier(config)
-            if {name: list(value.shape) for name, value in empty.state_dict().items()} != shapes:
+            due = empty.state_dict()
+            if {name: list(value.shape) for name, value in due.items()} != shapes:
                 raise ValueError("config.json and model.safetensors are of different models")
             with no_init_weights():  # drawing them would take a second for HuBERT-base
                 model = EmotionClassifier(config)
-            model.load_state_dict({name: file.get_tensor(name) for name in shapes})
+            weights = {name: file.get_tensor(name).to(due[name].dtype) for name in shapes}
+            model.load_state_dict(weights, assign=True)
         _check(model)
     except Exception as error:  # JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder} holds no trained system ({reason}): give a model folder of a system.") from error
-    if not all(weights.isfinite().all() for weights in model.state_dict().values()):
+    if not all(value.sum(dtype=torch.float64).isfinite() for value in weights.values()):  # no float32 overflows it
         raise UserError(f"{folder}: its weights are not all numbers: train it again, or copy it again.")
     return model.eval()
 
