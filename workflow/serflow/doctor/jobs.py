@@ -47,6 +47,8 @@ def _jobs(summary):
             place = Path(file)
             if rule in ("frame_features", "utterance_features", "table", "figures"):
                 place = place.with_name(place.stem.removesuffix("-scores"))
+            elif rule == "cards":  # one job writes one into each system's folder
+                place = place.parents[1]
             else:
                 place = place.parents[1] if place.parent.name == "model" else place.parent
             name = place.parts[-3] if rule in ("finetune", "classical") else place.name
