@@ -128,7 +128,7 @@ class Corpus:
     def files_of_systems(self, name: str) -> dict[str, list[Path]]:
         """{system: its files `fold-<k>/seed-<s>/<name>`}, of the systems in tables, in their order."""
         found = {}
-        for path in sorted(self.folder.glob(f"systems/*/fold-*/seed-*/{name}"), key=_by_number):
+        for path in sorted(self.folder.glob(f"systems/*/fold-[0-9]*/seed-*/{name}"), key=_by_number):
             found.setdefault(path.relative_to(self.folder).parts[1], []).append(path)
         return {system: found[system] for system in self.rows.index if system in found}
 
