@@ -22,6 +22,7 @@ PAPERS = [PROJECT / "config" / f"{name}.yaml" for name in ("ems", "tf-transforme
 SHARING = {  # modules whose tests take something that is made once
     "finished": ("test_dag", "test_leak", "test_predict", "test_sixth_paper", "test_killed", "test_report"),
     "page": ("test_page",),
+    "repository": ("test_dvc",),
 }
 
 

@@ -168,6 +168,7 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         (
             {
                 "protocol": {"transductive": True},
+                "final": None,
                 "systems": {"hubert-mean-transductive": {"title": "x", "method": "svm"}},
             },
             "systems.hubert-mean-transductive is made by protocol.transductive: rename yours",
