@@ -292,18 +292,16 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
     assert alone.digests() == repository.digests()
 
 
-@pytest.mark.parametrize(("link", "stale"), [("reflink,copy", False), ("hardlink", True), ("symlink", True)])
-def test_links_to_the_cache_would_lock_stale_results(repository, link, stale):
-    """Why `serflow doctor` warns of links: unprotected, an output is newer than its changed input."""
-    repository.call("dvc", "config", "cache.type", link)
+def test_copies_of_the_cache_let_a_changed_corpus_be_seen(repository):
+    """With links, of which `serflow doctor` warns, an output may be newer than its changed input once unprotected."""
+    repository.call("dvc", "config", "cache.type", "reflink,copy")
     repository.call("dvc", "checkout", "--relink")
     before = repository.digests()
     repository.change_corpus()
     repository.repro("mine-features")
     after = repository.digests()
-    audio, fbank = "results/mine/corpus/audio.arrow", "results/mine/features/fbank.arrow"
-    assert before[audio] != after[audio]
-    assert (before[fbank] == after[fbank]) == stale
+    for changed in ("results/mine/corpus/audio.arrow", "results/mine/features/fbank.arrow"):
+        assert before[changed] != after[changed]
 
 
 def test_a_half_written_artifact_is_not_committed(repository):
