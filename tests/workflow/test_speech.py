@@ -15,7 +15,7 @@ SHORT = {
     "units": {"mfcc": {"k": 10}, "hidden": {"k": 8, "layer": 1}},
     "pretraining_schedule": {"steps": 6, "batch_seconds": 8, "report_steps": 3},
 }
-STARTED = {"encoders": {"hubert": {"corpus": "speech", "pretraining": "second", "options": None}}}
+STARTED = {"encoders": {"hubert": {"corpus": "speech", "pretraining": "second", "options": None}}, "final": None}
 FIRST = "results/demo/fold-0/seed-0/ssl/first/model.safetensors"
 
 
