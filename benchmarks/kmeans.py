@@ -14,34 +14,38 @@ from serflow.clustering import Clustering, fit_kmeans
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=200_000)
+    parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--width", type=int, default=768)
-    parser.add_argument("--k", type=int, default=100)
+    parser.add_argument("--k", type=int, nargs="+", default=[50, 100, 500])
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     frames = overlapping_frames(chosen.frames, chosen.width, chosen.seed)
-    print(f"{chosen.frames} frames x {chosen.width}, k = {chosen.k}")
+    print(f"{chosen.frames} frames x {chosen.width}")
+    for k in chosen.k:
+        compare(frames, k, chosen.seed)
 
+
+def compare(frames, k, seed):
     def ours():
-        return fit_kmeans(frames, chosen.k, chosen.seed)
+        return fit_kmeans(frames, k, seed)
 
     def scikit_learn():
         kmeans = MiniBatchKMeans(
-            chosen.k, max_iter=100, batch_size=10_000, n_init=20, max_no_improvement=100, reassignment_ratio=0.0,
-            tol=0.0, random_state=chosen.seed,
+            k, max_iter=100, batch_size=10_000, n_init=20, max_no_improvement=100, reassignment_ratio=0.0, tol=0.0,
+            random_state=seed,
         )  # fmt: skip
         return Clustering(kmeans.fit(frames).cluster_centers_, 0.0)
 
-    results = {}
+    taken, objectives = {}, {}
     for name, fit in {"serflow": ours, "scikit-learn": scikit_learn}.items():
         started = time.perf_counter()
         fitted = fit()
-        seconds = time.perf_counter() - started
-        objective = float(fitted.distances(frames).sum(dtype=np.float64))  # the same measure for both
-        results[name] = seconds, objective
-        print(f"{name:>13}: {seconds:7.1f} s, objective {objective:.6e}")
-    (own, objective), (other, reference) = results["serflow"], results["scikit-learn"]
-    print(f"serflow is {other / own:.1f} times as fast, its objective {100 * (objective / reference - 1):+.3f} %")
+        taken[name] = time.perf_counter() - started
+        objectives[name] = float(fitted.distances(frames).sum(dtype=np.float64))  # the same measure for both
+    more = 100 * (objectives["serflow"] / objectives["scikit-learn"] - 1)
+    times = taken["scikit-learn"] / taken["serflow"]
+    told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in taken.items())
+    print(f"k = {k}: {told}: serflow {times:.1f} times as fast, its objective {more:+.3f} %", flush=True)
 
 
 def overlapping_frames(count, width, seed):

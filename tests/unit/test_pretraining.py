@@ -1,7 +1,4 @@
 import importlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -150,51 +147,6 @@ def test_reconstruction_learns_and_masks_follow_intensity(emotional, tmp_path, n
     history = train(model, batches, tmp_path, schedule, 0, {}, watched)
     losses = history[history.quantity == "validation loss"].value.to_numpy()
     assert losses[-1] < 0.9 * before
-
-
-LONG = """
-import sys
-import threading
-from pathlib import Path
-import numpy as np
-from serflow.batches import Inputs, PretrainingBatches
-from serflow.frames import FrameStore, writing_frames
-from serflow.models import build
-from serflow.models.mockingjay import MockingjayForReconstruction
-from serflow.objectives import masked_frames
-from serflow.training import train
-folder, repeated, schedule = Path(sys.argv[1]), int(sys.argv[2]), eval(sys.argv[3])
-names = [f"u{number}" for number in range(100 * repeated)]
-frames = np.random.default_rng(0).normal(size=(300, 240))
-with writing_frames(folder / "frames.arrow", 240) as store:
-    for name in names:
-        store.append(name, frames)
-settings = {"schedule": schedule, "masking": "random"}
-batches = PretrainingBatches(Inputs(FrameStore(folder / "frames.arrow"), 1), {}, names, settings, masked_frames, 0)
-model = MockingjayForReconstruction.around(build("mockingjay", {"size": "small"}, 0), seed=0)
-peaks, over = [], threading.Event()
-def watch():  # pages of mapped files are the system's to drop, and do not count
-    while not over.wait(0.02):
-        peaks.append(int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]))
-threading.Thread(target=watch).start()
-try:
-    train(model, batches, folder / "checkpoints", schedule, 0, {})
-finally:
-    over.set()
-print(max(peaks))
-"""
-
-
-def test_ten_times_the_corpus_takes_no_more_memory(tmp_path):
-    schedule = {**SCHEDULE, "steps": 60, "mask_probability": 0.15, "mask_span": 7}
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    peaks = []
-    for repeated in (1, 10):
-        (tmp_path / str(repeated)).mkdir()
-        command = [sys.executable, "-c", LONG, tmp_path / str(repeated), str(repeated), repr(schedule)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        peaks.append(int(done.stdout.split()[-1]))
-    assert peaks[1] < 1.1 * peaks[0], peaks
 
 
 def test_an_encoder_of_other_features_is_refused(tmp_path):

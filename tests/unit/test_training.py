@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 
 from serflow import training
 from serflow.errors import UserError
@@ -216,12 +215,3 @@ def test_a_saved_classifier_gives_the_same_scores_and_its_encoder_can_be_taken_o
         assert torch.equal(model(**batch).logits, again(**batch).logits)
     assert torch.equal(weights(load_encoder(str(tmp_path))), weights(model.encoder))
     assert again.config.id2label == {0: "calm", 1: "angry"}
-
-
-def test_attention_is_computed_in_float32_and_the_rest_is_not():
-    generator = torch.Generator().manual_seed(0)
-    query, key, value = torch.randn(3, 2, 4, 10, 8, generator=generator)
-    with torch.autocast("cpu", torch.bfloat16), training._FloatAttention():
-        found, product = scaled_dot_product_attention(query.bfloat16(), key, value), query @ key.mT
-    assert found.dtype == torch.float32 and product.dtype == torch.bfloat16
-    torch.testing.assert_close(found, scaled_dot_product_attention(query.bfloat16().float(), key, value))

@@ -1,13 +1,16 @@
 """Trained model -> frames or predictions. Evaluation mode, no masking, padded batches that equal one by one."""
 
-from collections import defaultdict
+import contextlib
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
 from serflow.batches import Inputs, WholeUtterances
 from serflow.errors import UserError
+from serflow.kernels import FastInference, kept_memory
 from serflow.progress import track
 
 FRAME_SECONDS = 0.5  # around a frame, for what a system says of it: about a vowel and its neighbours
@@ -22,8 +25,7 @@ def embed(
         raise UserError(
             f"units: layer {layer} of an encoder with {encoder.config.num_hidden_layers}: lower units.*.layer."
         )
-    for rows, batch in _evaluate(encoder, inputs, utterances, seconds):
-        frames = encoder(**batch, last_layer=layer)
+    for rows, frames in _evaluate(encoder, inputs, utterances, seconds, last_layer=layer):
         hidden = frames.hidden_states[layer].float().cpu().numpy()
         for row, states, length in zip(rows, hidden, frames.lengths.tolist(), strict=True):
             yield utterances[row], states[:length]
@@ -47,8 +49,7 @@ def predict(
     """
     utterances, window = list(utterances), round(FRAME_SECONDS * inputs.tokens_per_second)
     probabilities, told = [None] * len(utterances), defaultdict(lambda: [None] * len(utterances))
-    for rows, batch in _evaluate(model, inputs, utterances, seconds):
-        output = model(**batch, window=window if keep else None)
+    for rows, output in _evaluate(model, inputs, utterances, seconds, window=window if keep else None):
         scores = _posteriors(output.logits, choices)
         shown = {f"vector_{name}": values for name, values in output.vectors.items()} if vectors else {}
         shown = {name: values.float().cpu().numpy() for name, values in shown.items()}
@@ -74,12 +75,37 @@ def _posteriors(logits, choices):
     return logits.softmax(-1).cpu().numpy()
 
 
-def _evaluate(model, inputs, utterances, seconds):
+def _evaluate(model, inputs, utterances, seconds, **options):
+    """Yield `(rows, output)` of every batch. On CPUs each batch has a thread to itself: cores need not wait for each
+    other within a layer, and how many there are changes no bit."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(device).eval()
     batches = WholeUtterances(inputs, utterances, seconds=seconds)
-    with torch.inference_mode():
-        for number in track(range(len(batches)), len(batches), "batches"):
-            rows = batches.plan[number]
+    fast = contextlib.nullcontext() if device == "cuda" else FastInference()
+
+    def output(number):
+        with torch.inference_mode(), fast:
             batch = {name: values.to(device) for name, values in batches[number].items()}
-            yield rows, batch
+            return batches.plan[number], model(**batch, **options)
+
+    threads = 1 if device == "cuda" else torch.get_num_threads()
+    with kept_memory(), _threads_alone(), ThreadPoolExecutor(threads) as pool:
+        ahead = deque()
+        longest_first = reversed(range(len(batches)))  # short ones leave no thread waiting at the end
+        for number in track(longest_first, len(batches), "batches"):
+            ahead.append(pool.submit(output, number))
+            if len(ahead) > 2 * threads:  # more would wait in memory for who takes them
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+@contextlib.contextmanager
+def _threads_alone():
+    """Inside, threads that begin compute by themselves instead of sharing a computation among all."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.functional import scaled_dot_product_attention
-from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.modeling_utils import PreTrainedModel
@@ -18,6 +16,7 @@ from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
 from serflow import artifacts
 from serflow.errors import UserError
+from serflow.kernels import FastTraining, kept_memory
 from serflow.progress import LINE, say
 from serflow.shares import Shares, StopTogether, takes_shares, together
 
@@ -70,6 +69,7 @@ def train(
     return _history(trainer.state.log_history)
 
 
+@kept_memory()
 def _trained(model, batches, folder, schedule, seed, validation, measure, selection, processes, bfloat16, checkpoint):
     """The Trainer that has trained `model`, in this process as one of `processes`."""
     choose = selection == "validation"
@@ -122,6 +122,7 @@ def _trained(model, batches, folder, schedule, seed, validation, measure, select
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it is written before it is read
     trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
 
@@ -232,7 +233,7 @@ class _Trainer(Trainer):
 
     def training_step(self, *arguments):
         # Backward too: what a checkpoint forgot is computed again there, and has to be the same.
-        with contextlib.nullcontext() if torch.cuda.is_available() else _FloatAttention():
+        with contextlib.nullcontext() if torch.cuda.is_available() else FastTraining():
             return super().training_step(*arguments)
 
     def compute_loss(self, model, inputs, return_outputs=False, **more):
@@ -251,21 +252,6 @@ class _Trainer(Trainer):
         super()._save_rng_state(output_dir)
         if self.args.world_size > 1:  # the trainer's state, which comes after, tells that all have written theirs
             torch.distributed.barrier()
-
-
-class _FloatAttention(TorchFunctionMode):
-    """Attention in float32 under autocast to bfloat16, whose kernel for CPUs takes three times as long backward."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None) -> object:
-        kwargs = kwargs or {}
-        if function is not scaled_dot_product_attention:
-            return function(*args, **kwargs)
-        with torch.autocast("cpu", enabled=False):
-            return function(*map(_as_float32, args), **{name: _as_float32(kwargs[name]) for name in kwargs})
-
-
-def _as_float32(value):
-    return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 class _ProgressLines(TrainerCallback):
