@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo report test fuzz slurm-demo slurm-test environment lock tables dvc.yaml commit-artifacts restore verify
+.PHONY: demo report test fuzz slurm slurm-demo slurm-test environment lock tables dvc.yaml commit-artifacts restore verify
 
 # Every paper that learns in minutes, on speech that serflow synthesises.
 PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml config/gemo-clap.yaml
@@ -17,13 +17,16 @@ report: $(BIN)/.ready
 test: $(BIN)/.ready
 	$(BIN)/python -m pytest --ignore tests/slurm
 
+# What profiles/slurm needs besides. Snakemake asks for SLURM at every start where it is there.
+slurm: $(BIN)/.slurm
+
 # FLEA's demo through profiles/slurm, on two nodes that this machine plays; and the tests of it. Both need root and
 # Debian's slurm-wlm and munge, or the like, and take away what they start.
-slurm-demo: $(BIN)/.ready
+slurm-demo: $(BIN)/.slurm
 	$(BIN)/python profiles/slurm/two_nodes.py $(BIN)/snakemake --profile profiles/slurm \
 		--slurm-init-seconds-before-status-checks 5
 
-slurm-test: $(BIN)/.ready
+slurm-test: $(BIN)/.slurm
 	$(BIN)/python -m pytest --numprocesses 0 -r s tests/slurm
 
 # Ten thousand generated configurations, overlays, tables and audio files instead of the gate's few hundred.
@@ -61,9 +64,14 @@ $(BIN)/.ready: envs/lock.txt envs/uv.txt pyproject.toml
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+$(BIN)/.slurm: $(BIN)/.ready envs/slurm.txt
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --requirement envs/slurm.txt
+	touch $@
+
 # After a change of pyproject.toml. Locks carry hashes and name no registry.
 LOCKED := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --quiet
 lock:
 	$(LOCKED) pyproject.toml --group test --group build --output-file envs/lock.txt
+	echo snakemake-executor-plugin-slurm | $(LOCKED) - --constraints envs/lock.txt --output-file envs/slurm.txt
 	echo uv | $(LOCKED) - --output-file envs/uv.txt

@@ -1,5 +1,6 @@
 import re
 import shutil
+import sys
 from collections import Counter, namedtuple
 
 import numpy as np
@@ -248,8 +249,10 @@ def test_a_profile_without_its_cluster_is_told(project, monkeypatch):
         return list(_findings(scheduler, Run([], [], 2, str(profile))))
 
     assert of("profiles/default") == [(OK, "profiles/default: executor local")]
-    ((mark, sentence),) = of("profiles/slurm")
-    assert mark == ERROR and sentence.startswith("There is no sbatch, squeue, scontrol, scancel here: ")
+    monkeypatch.setattr(sys.modules[scheduler.__module__], "find_spec", lambda name: None)
+    plugin, (mark, sentence) = of("profiles/slurm")
+    assert plugin == (ERROR, "Snakemake of this environment knows no SLURM: make slurm.") and mark == ERROR
+    assert sentence.startswith("There is no sbatch, squeue, scontrol, scancel here: ")
     for text, fault in ((None, "cannot be read (No such"), ("a: [", "is not YAML"), ("- a", "holds no options")):
         (project.folder / "config.yaml").unlink(missing_ok=True)
         if text:

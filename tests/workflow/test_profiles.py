@@ -1,9 +1,10 @@
-"""Both profiles load, conda's environments are planned with, and planning stays small however much there is to do."""
+"""Conda's environments are planned with, and planning stays small however much there is to do."""
 
 import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 
 import pytest
 from tests.conftest import PROJECT
@@ -23,13 +24,6 @@ esac
 """
 
 
-@pytest.mark.parametrize("option", ["--profile", "--workflow-profile"])
-def test_the_profile_of_a_cluster_loads(checkout, option):
-    code, printed = checkout.run("--dry-run", "--quiet", "rules", option, "profiles/slurm")
-    assert code == 0, printed
-    assert "finetune" in printed and "This was a dry-run" in printed
-
-
 def test_a_run_with_conda_is_planned(checkout, tmp_path, monkeypatch):
     if not shutil.which("conda"):
         (tmp_path / "conda").write_text(CONDA)
@@ -40,6 +34,14 @@ def test_a_run_with_conda_is_planned(checkout, tmp_path, monkeypatch):
     for path in (PROJECT / "envs").glob("*.yaml"):
         assert f"Conda environment envs/{path.name} will be created." in printed
     assert "This was a dry-run" in printed
+
+
+@pytest.mark.skipif(bool(find_spec("snakemake_executor_plugin_slurm")), reason="make slurm was run here")
+def test_no_slurm_is_asked_for_unless_wanted(checkout, tmp_path, monkeypatch):
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\ntouch {tmp_path}/called\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert checkout.run("--version")[0] == 0 and not (tmp_path / "called").exists()
 
 
 def test_a_thousand_jobs_are_planned_without_reading_audio(monkeypatch):

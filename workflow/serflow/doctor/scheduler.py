@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -34,6 +35,8 @@ def scheduler(run: Run) -> Iterator[tuple[str, str]]:
     if executor != "slurm":
         yield OK, f"{run.profile}: executor {executor}"
         return
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        yield ERROR, "Snakemake of this environment knows no SLURM: make slurm."
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         raise UserError(
