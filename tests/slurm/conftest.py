@@ -68,7 +68,7 @@ class Submitted:
 
     def ends(self):
         """Waits for it; what it printed. It must end well."""
-        assert self.process.wait(timeout=900) == 0, self.told()
+        assert self.process.wait(timeout=1800) == 0, self.told()
         return (self.folder / "printed.txt").read_text()
 
     def told(self):

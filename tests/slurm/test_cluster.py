@@ -7,42 +7,23 @@ import shutil
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
-from tests.conftest import PROJECT
-from tests.workflow.test_dvc import CONFIG, SNAKEMAKE, Repository, repository_at
+from tests.conftest import PAPERS, PROJECT, TINY
+from tests.workflow.test_dvc import Repository, repository_at
 
-# FLEA's whole chain at its smallest, classical systems, and a pretraining that several GPUs can share.
-FLEA = {
-    **CONFIG,
-    "encoders": {**CONFIG["encoders"], "mockingjay": {"model": "mockingjay", "options": {"size": "small"}}},
-    "units": {**CONFIG["units"], "emotion": {"k": 5, "layer": 1}},
-    "pretraining": {"again": None, "random-spans": {"start": "mockingjay", "schedule": {"steps": 6}}},
-    "systems": {"hubert-twin": None},
-    "tables": {
-        "flea": None,
-        "small": {
-            "title": "Small",
-            "rows": {
-                "majority": None,
-                "nuisance": "majority",
-                "egemaps-svm": "majority",
-                "hubert-mean": "majority",
-                "hubert-frame-labels": "hubert-mean",
-                "hubert-frame-labels-attention": "hubert-frame-labels",
-            },
-        },
-    },
-}
+CORPORA = {"demo": {"overlays": [*(f"config/{path.name}" for path in PAPERS), "config/tiny.yaml"]}}
 SCHEDULE = {"steps": 400, "checkpoint_steps": 20, "report_steps": 20}
-LONG = {"pretraining": {"random-spans": {"schedule": SCHEDULE}}}
-TARGET = "results/mine/fold-0/seed-0/ssl/random-spans/model.safetensors"
+LONG = {"pretraining": {"intense-spans": {"schedule": SCHEDULE}}}
+TARGET = "results/demo/fold-0/seed-0/ssl/intense-spans/model.safetensors"
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A repository in which nothing has run."""
-    repository = repository_at(tmp_path_factory.mktemp("slurm") / "project", FLEA)
+    """A repository in which nothing has run: all papers at their smallest."""
+    repository = repository_at(tmp_path_factory.mktemp("slurm") / "project", CORPORA)
+    shutil.copy(TINY, repository.folder / "config" / "tiny.yaml")
     (repository.folder / "config" / "long.yaml").write_text(yaml.safe_dump(LONG))
     shutil.copy(PROJECT / "pyproject.toml", repository.folder)
     return repository
@@ -52,12 +33,12 @@ def prepared(tmp_path_factory):
 def local(prepared):
     """A copy of it in which everything has run on this machine."""
     copy = Repository(shutil.copytree(prepared.folder, prepared.folder.with_name("local")))
-    copy.call(*SNAKEMAKE, "--cores", "2")
+    copy.call(*copy.snakemake, "--cores", "2")
     return copy
 
 
 def test_a_run_that_loses_a_node_ends_in_the_tables_of_a_local_run(prepared, local, cluster, submit):
-    run = submit(prepared, SNAKEMAKE)
+    run = submit(prepared, prepared.snakemake)
     (number,) = run.until(lambda: run.running("pretrain"))[:1]
     node = run.jobs()[number]["NodeList"]
     cluster.kill_node(node)
@@ -75,13 +56,13 @@ def test_a_run_that_loses_a_node_ends_in_the_tables_of_a_local_run(prepared, loc
     made = int(re.search(r"^total +(\d+)", printed, re.MULTILINE)[1])
     assert len(submissions) < 0.75 * made, f"{made} jobs took {len(submissions)} submissions"
 
-    files = {path.relative_to(local.folder): path for path in local.folder.glob("results/mine/tables/*")}
-    assert len(files) >= 5
+    files = {path.relative_to(local.folder): path for path in local.folder.glob("results/demo/tables/*")}
+    assert len(files) >= 20
     assert [name for name, path in files.items() if (prepared.folder / name).read_bytes() != path.read_bytes()] == []
 
 
 def test_what_a_cluster_made_is_committed_and_neither_tool_has_anything_to_do(prepared):
-    if not (prepared.folder / "results/mine/tables/small.md").exists():
+    if not (prepared.folder / "results/demo/tables/flea.md").exists():
         pytest.skip("the run on the cluster did not end")
     prepared.make("commit-artifacts")
     assert prepared.is_clean()
@@ -103,38 +84,44 @@ def reference(local):
         run.wait()
 
 
-def test_a_training_comes_again_with_more_memory_and_goes_on_after_sigterm_and_requeue(
+def test_a_training_comes_again_with_more_memory_and_time_and_goes_on_after_sigterm_and_requeue(
     local, cluster, submit, reference
 ):
-    """On two GPUs, which two processes would use: out of memory, then cancelled, then put back into the queue."""
-    long = ("snakemake", "--configfile", "config/mine.yaml", "config/long.yaml", "--config", "root=data/mine")
-    long += ("--set-resources", "pretrain:gpu=2", "pretrain:mem_mb=min(300*20**(attempt-1),6000)")
+    """On two GPUs, which two processes would use: out of memory, out of time, then cancelled, then put back into the
+    queue."""
+    long = (*local.snakemake, "config/long.yaml", "--set-resources", "pretrain:gpu=2")
+    long += ("pretrain:mem_mb=min(300*20**(attempt-1),6000)", "pretrain:runtime=max(1,20*(attempt-2))")
+    long += ("pretrain:slurm_extra='--nice=0'",)  # no signal before the time is up
     there = Repository(shutil.copytree(local.folder, local.folder.with_name("requeued"), symlinks=True))
     run = submit(there, (*long, "--", TARGET))
     undisturbed = reference(*long, "--cores", "1", "--", TARGET)
-    checkpoints = (there.folder / TARGET).parent.with_name("random-spans.checkpoints")
+    checkpoints = (there.folder / TARGET).parent.with_name("intense-spans.checkpoints")
+    seen = set()
 
     def training():
-        """The number of the job whose training has written a checkpoint of its own."""
-        written = list(checkpoints.glob("checkpoint-*/trainer_state.json"))
-        return run.running("pretrain") if any(file.parent.name not in seen for file in written) else None
+        """The number of the job whose training has written a checkpoint of its own, and those that it has."""
+        written = {file.parent.name for file in checkpoints.glob("checkpoint-*/trainer_state.json")}
+        return (*run.running("pretrain"), written) if written - seen and run.running("pretrain") else None
 
-    seen = set()
-    (cancelled,) = run.until(training)
-    seen = {path.name for path in checkpoints.glob("checkpoint-*")}
+    slow, seen = run.until(training)
+    stop_processes(there)  # so that it takes no processor time until its time is up
+    run.until(lambda: run.jobs()[slow]["JobState"] == "TIMEOUT")
+    seen |= {path.name for path in checkpoints.glob("checkpoint-*")}
+    cancelled, seen = run.until(training)
+    assert "going on from step" in log(there)
     cluster.call("scancel", "--signal=TERM", cancelled)
     run.until(lambda: run.jobs()[cancelled]["JobState"] == "FAILED")
-    seen = {path.name for path in checkpoints.glob("checkpoint-*")}
-    assert seen
-    (requeued,) = run.until(training)
+    seen |= {path.name for path in checkpoints.glob("checkpoint-*")}
+    requeued, seen = run.until(training)
     assert "going on from step" in log(there)
     cluster.call("scontrol", "requeue", requeued)
     run.until(lambda: run.jobs()[requeued]["Restarts"] == "1" and run.jobs()[requeued]["JobState"] == "RUNNING")
     run.ends()
 
     jobs = [job for job in run.jobs().values() if job["Comment"].startswith("rule_pretrain")]
-    assert [job["JobState"] for job in jobs] == ["FAILED", "FAILED", "COMPLETED"]
-    assert [job["MinMemoryNode"] for job in jobs] == ["300M", "6000M", "6000M"]
+    assert [job["JobState"] for job in jobs] == ["FAILED", "TIMEOUT", "FAILED", "COMPLETED"]
+    assert [job["MinMemoryNode"] for job in jobs] == ["300M", "6000M", "6000M", "6000M"]
+    assert [job["TimeLimit"] for job in jobs] == ["00:01:00", "00:01:00", "00:20:00", "00:40:00"]
     assert "exceeded memory limit" in Path(jobs[0]["StdOut"]).read_text()
     assert all(job["TresPerJob"] == "gres:gpu:2" and job["NumTasks"] == "1" for job in jobs)
     assert "going on from step" in log(there) and not checkpoints.exists()
@@ -142,13 +129,21 @@ def test_a_training_comes_again_with_more_memory_and_goes_on_after_sigterm_and_r
     assert (there.folder / TARGET).read_bytes() == (local.folder / TARGET).read_bytes()
 
 
+def stop_processes(repository):
+    """Those of the trainings in it, until somebody tells them to go on."""
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        told = process.info
+        if told["cwd"] == str(repository.folder) and any(".pretrain.py" in word for word in told["cmdline"] or ()):
+            process.suspend()
+
+
 def log(repository):
-    return (repository.folder / "logs/mine/fold-0/seed-0/pretrain-random-spans.log").read_text()
+    return (repository.folder / "logs/demo/fold-0/seed-0/pretrain-intense-spans.log").read_text()
 
 
 def test_doctor_asks_the_cluster(prepared, cluster, tmp_path):
     prepared.environment |= cluster.variables
-    doctor = "serflow", "doctor", *SNAKEMAKE[1:], "--profile"
+    doctor = "serflow", "doctor", *prepared.snakemake[1:], "--profile"
     told = prepared.call(*doctor, "profiles/slurm", fails=True)  # its nodes have one core here
     assert "is UP" in told and "sbatch takes nothing but a core (" in told
     assert "sbatch refuses gpu 1, threads 4 (" in told and "mend profiles/slurm" in told

@@ -39,7 +39,6 @@ BEHIND_CORPUS = BEHIND_UNITS | {
     "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-mel-hubert", "mine-embeddings-first-layer-1",
     "mine-units-generic", "mine-systems-classical",
 }  # fmt: skip
-SNAKEMAKE = ("snakemake", "--configfile", "config/mine.yaml", "--config", "root=data/mine")
 
 
 class Repository:
@@ -53,6 +52,13 @@ class Repository:
             "PYTHONPATH": str(folder / "workflow"),
             **{f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
+
+    @property
+    def snakemake(self):
+        """The command that makes everything of its corpus."""
+        ((_, corpus),) = yaml.safe_load((self.folder / "config" / "corpora.yaml").read_text()).items()
+        root = ("--config", f"root={corpus['root']}") if "root" in corpus else ()
+        return "snakemake", "--configfile", *corpus["overlays"], *root
 
     def start(self, *command):
         return subprocess.Popen(
@@ -99,7 +105,7 @@ class Repository:
         return set(json.loads(self.call("dvc", "status", "--json").splitlines()[-1]))
 
     def is_clean(self):
-        assert "Nothing to be done" in self.call(*SNAKEMAKE, "--dry-run")
+        assert "Nothing to be done" in self.call(*self.snakemake, "--dry-run")
         return self.status() == set()
 
     def edit(self, path, old, new):
@@ -127,15 +133,13 @@ def stages_run(printed):
     return set(re.findall(r"Running stage '([\w-]+)'", printed))
 
 
-def repository_at(folder, configuration=CONFIG):
-    """A repository of the project, whose only corpus is a folder of speech with its table; nothing has run."""
+def repository_at(folder, corpora):
+    """A repository of the project in which nothing has run."""
     repository = Repository(Checkout(folder).folder)
     (folder / ".dvc").mkdir()
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Makefile"):
         shutil.copy(PROJECT / name, folder / name)
-    synthesise(folder / "data" / "mine", speakers=6, sentences=2, emotions=("neutral", "anger", "sadness"))
-    (folder / "config" / "mine.yaml").write_text(yaml.safe_dump(configuration))
-    (folder / "config" / "corpora.yaml").write_text(yaml.safe_dump(CORPORA))
+    (folder / "config" / "corpora.yaml").write_text(yaml.safe_dump(corpora))
     repository.call("git", "init", "--quiet", "--initial-branch", "main")
     return repository
 
@@ -143,7 +147,10 @@ def repository_at(folder, configuration=CONFIG):
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     """A repository in which `dvc repro` has made everything from nothing."""
-    repository = repository_at(tmp_path_factory.mktemp("dvc") / "project")
+    repository = repository_at(tmp_path_factory.mktemp("dvc") / "project", CORPORA)
+    speech, configuration = repository.folder / "data" / "mine", repository.folder / "config" / "mine.yaml"
+    synthesise(speech, speakers=6, sentences=2, emotions=("neutral", "anger", "sadness"))
+    configuration.write_text(yaml.safe_dump(CONFIG))
     store = repository.folder.with_name("store")
     repository.call("dvc", "remote", "add", "--default", "store", str(store))
     assert stages_run(repository.make("tables")) == BEHIND_CORPUS | {"mine-plan"}
@@ -208,7 +215,7 @@ def test_what_no_longer_fits_is_not_blessed_by_restoring(repository):
     printed = repository.call("serflow", "restore")
     told = printed.split("No longer fitting, to be made anew by `dvc repro`: ")[1].strip()
     assert set(told.split(", ")) == BEHIND_UNITS | {"mine-plan", "mine-units-generic"}
-    planned = repository.call(*SNAKEMAKE, "--dry-run")
+    planned = repository.call(*repository.snakemake, "--dry-run")
     assert "cluster" in planned and "corpus" not in planned.split("Job stats:")[1].split("Reasons:")[0]
 
 
@@ -285,7 +292,7 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
         path = alone.folder / made
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert "are to be run" in alone.make("commit-artifacts", fails=True)
-    alone.call(*SNAKEMAKE)
+    alone.call(*alone.snakemake)
     alone.kill("serflow", "commit", once=alone.folder / ".dvc" / "cache" / "files")
     alone.make("commit-artifacts")
     assert alone.is_clean()
