@@ -30,6 +30,7 @@ include: "workflow/rules/units.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/systems.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/splices.smk"
 include: "workflow/rules/stages.smk"
 
 
@@ -43,7 +44,7 @@ wildcard_constraints:
     layer=r"\d+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!(intensity|levels|units)\.)[\w-]+(?<!-scores)",
+    table=r"(?!(frames|intensity|levels|units)\.)[\w-]+(?<!-scores)",
 
 
 rule all:

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+os.environ["OMP_NUM_THREADS"] = "1"  # as many processes test as there are cores: more threads would wait in turns
 settings.register_profile("serflow", deadline=None)  # how busy the machine is decides no test
 settings.register_profile("fuzz", deadline=None, max_examples=2500)  # of `make fuzz`
 settings.load_profile("serflow")

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "utterance_features"}
-LEARNED = {"embed", "cluster", "pretrain", "finetune"}
+LEARNED = {"embed", "cluster", "pretrain", "finetune", "splice_frames"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
-EVALUATION = {"table", "cards", "units_table", "figures", "all"}
+EVALUATION = {"table", "cards", "units_table", "frames_table", "figures", "all"}
 
 
 @contextlib.contextmanager
@@ -114,6 +114,25 @@ def test_emotional_masking_has_its_tables(finished):
     assert truth.spearman[:3].between(-1, 1).all() and truth.auc_anger.between(0, 1).all()
     masking = json.loads((results / "fold-0/seed-0/ssl/intense-spans/masking.json").read_text())
     assert 0.1 < masking["share"] < 0.18 and masking["inside"] > masking["outside"]
+
+
+def test_what_is_said_of_frames_is_measured_where_the_truth_is_known(finished):
+    results = finished[0].folder / "results" / "demo"
+    folds = pd.read_parquet(results / "corpus/folds.parquet")
+    for fold in (0, 1):
+        pieces = pd.read_parquet(results / f"fold-{fold}/seed-0/splices/segments.parquet")
+        tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
+        assert set(pieces.utterance) <= tested and set(pieces.pattern) == {"ne", "nen", "nn"}
+    table = pd.read_csv(results / "tables/frames.csv").set_index(["kind", "name", "measure"]).value
+    rows = pd.read_csv(results / "tables/frames.csv").groupby("kind").name.agg(set)
+    carded = {card.parent.name for card in results.glob("systems/*/README.md")}
+    assert rows["system"] == rows["posterior"] | {"nowhere"} == carded | {"reference", "nowhere"}
+    assert rows["intensity"] == {"strengthnet", "rank-model", "energy", "level"}
+    assert rows["units"] == {"mfcc", "generic", "again", "emotion", "emotion-k8"}
+    assert table["system", "nowhere", "UA"] == pytest.approx(1 / 3, abs=1e-4)
+    text = (results / "tables/frames.md").read_text()
+    assert "Neutral everywhere" in text and "- Seams: a detector" in text
+    assert (results / "figures/frames/timeline-nen.png").stat().st_size > 1000
 
 
 def test_what_learns_from_spectrograms_has_a_table_and_probes(finished):

@@ -24,7 +24,14 @@ def every_table():
         ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
     )
     tables += expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])
-    return [*tables, *figures, f"{RESULTS}/configuration.json"]
+    return [*tables, *figures, *frames_table(), f"{RESULTS}/configuration.json"]
+
+
+def frames_table():
+    """What is known of the frames of splices, where there are any: the table and its figures."""
+    if not config["splices"]["patterns"]:
+        return []
+    return [*expand(f"{RESULTS}/tables/frames.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/frames"]
 
 
 def levels_table(form):

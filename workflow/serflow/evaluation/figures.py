@@ -159,6 +159,60 @@ def vector_map(places: dict[str, np.ndarray], rows: dict[str, pd.DataFrame], tit
     return figure
 
 
+@matplotlib.rc_context(STYLE)
+def timeline(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
+    """A splice on one time axis: its waveform and where it is emotional, intensities, what each system says of every
+    frame, in the colour of the emotion and the paler the less sure, and units.
+
+    rows: a frame of one splice, duration (s), kind (truth, waveform, intensity, posteriors, units), name, column and
+    values, of frames that share the duration alike; truth has start and end. titles: of systems.
+    """
+    duration, kinds = rows["duration"].iloc[0], dict(list(rows.groupby("kind", sort=False)))
+    truth, systems = kinds["truth"], dict(list(kinds["posteriors"].groupby("name", sort=False)))
+    units = kinds.get("units", rows.iloc[:0])
+    classes = sorted({*truth["name"], *kinds["posteriors"]["column"]})
+    palette = dict(zip(classes, cycle(matplotlib.colormaps["tab10"].colors)))
+    heights = [1.2, 1.2, 0.35 * len(systems) + 0.1, 0.35 * len(units) + 0.1]
+    figure = Figure(figsize=(9, sum(heights) + 1.2), layout="constrained")
+    wave, scores, said, clustered = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+    levels = np.stack(kinds["waveform"]["values"].iloc[0])
+    wave.fill_between(np.linspace(0, duration, len(levels)), -levels, levels, color=MUTED, linewidth=0)
+    for segment in truth.itertuples():
+        for axes in (wave, scores):
+            axes.axvspan(*segment.values, color=palette[segment.name], alpha=0.25, linewidth=0)
+        wave.text(np.mean(segment.values), levels.max(), segment.name, ha="center", va="bottom", fontsize=8)
+    wave.set_yticks([])
+    curves = kinds.get("intensity", rows.iloc[:0])
+    for color, curve in zip(cycle(SERIES), curves.itertuples()):
+        values = np.asarray(curve.values)
+        scaled = (values - values.min()) / max(np.ptp(values), 1e-9)
+        scores.plot((np.arange(len(values)) + 0.5) * duration / len(values), scaled, color=color, label=curve.name)
+    scores.set_yticks([])
+    if len(curves):
+        scores.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    strips = [np.stack(own["values"].to_list()) for own in systems.values()]
+    columns = [own["column"].tolist() for own in systems.values()]
+    for row, (values, names) in enumerate(zip(strips, columns, strict=True)):
+        sure = values.max(0)[:, None]
+        colors = np.array([palette[names[place]] for place in values.argmax(0)])
+        _strip(said, row, colors * sure + (1 - sure), duration)
+    for row, own in enumerate(units.itertuples()):
+        numbers = np.asarray(own.values).astype(int)
+        _strip(clustered, row, matplotlib.colormaps["turbo"](numbers / max(numbers.max(), 1))[:, :3], duration)
+    for axes, names in ((said, [titles.get(name, name) for name in systems]), (clustered, units["name"].tolist())):
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+    clustered.set_xlim(0, duration)
+    clustered.set_xlabel("seconds")
+    figure.suptitle(f"Splice {rows['splice'].iloc[0]}", x=0.02, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def _strip(axes, row, colors, duration):
+    """Colours `[T, 3]` as a line of an image."""
+    axes.imshow(colors[None], aspect="auto", interpolation="nearest", extent=(0, duration, row + 0.4, row - 0.4))
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG or SVG, whichever the suffix says, with no date or version in it."""
     suffix = Path(path).suffix

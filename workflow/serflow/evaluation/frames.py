@@ -56,6 +56,16 @@ def seconds_right(found: Sequence[Segment], truth: Sequence[Segment]) -> float:
     )
 
 
+def seconds_of(found: Sequence[Segment], truth: Sequence[Segment]) -> dict[Hashable, tuple[float, float]]:
+    """{label: (how long it is true, for how much of that it was found)}; `truth` leaves nothing open."""
+    told = dict.fromkeys((segment.label for segment in truth), (0.0, 0.0))
+    for segment in truth:
+        lasting, right = told[segment.label]
+        own = seconds_right([one for one in found if one.label == segment.label], [segment])
+        told[segment.label] = lasting + segment.end - segment.start, right + own
+    return told
+
+
 def diarization_error(
     found: Sequence[Segment], truth: Iterable[tuple], duration: float, elsewhere: Hashable
 ) -> float:

@@ -1,0 +1,33 @@
+"""Gather what is known of the frames of splices in one table, and draw a few splices."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from job import job
+from serflow.artifacts import replacing, write_csv, write_text
+from serflow.evaluation.figures import save, timeline
+from serflow.evaluation.splices import frames_table, to_markdown
+
+
+def gathered(paths):
+    """All rows, with the seed that they were made with."""
+    parts = [pd.read_parquet(path) for path in paths]
+    seeds = [int(Path(path).parts[-3].removeprefix("seed-")) for path in paths]
+    parts = [part.assign(seed=seed) for part, seed in zip(parts, seeds, strict=True) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["kind", "name", "speaker"])
+
+
+with job(snakemake) as made:
+    scores, labels, units = (gathered(snakemake.input[part]) for part in ("scores", "labels", "units"))
+    titles, control = snakemake.params.titles, snakemake.params.control
+    table = frames_table(scores, labels, units, control)
+    speakers = pd.concat([scores, labels]).query("speaker != ''")["speaker"].nunique()
+    write_csv(snakemake.output.csv, table)
+    write_text(snakemake.output.markdown, to_markdown(table, titles, control, speakers))
+    shown = pd.read_parquet(snakemake.input.timelines[0])
+    with replacing(snakemake.output.figures) as folder:
+        folder.mkdir()
+        for _, rows in shown.groupby("splice", sort=False):
+            for form in ("png", "svg"):
+                save(timeline(rows, titles), folder / f"timeline-{rows['pattern'].iloc[0]}.{form}")

@@ -1,0 +1,131 @@
+"""What a fold's intensities, systems and units say of the frames of its test speakers' splices."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from job import job
+from serflow.artifacts import write_parquet
+from serflow.batches import Inputs
+from serflow.clustering import Clustering
+from serflow.features import WIDTHS, extracted
+from serflow.folds import heard_by
+from serflow.frames import FrameStore, writing_frames
+from serflow.inference import embed
+from serflow.intensity import load, score
+from serflow.models import encoder_at, model_of
+from serflow.normalisation import shared_moments
+from serflow.padding import batch_seconds
+from serflow.progress import say
+from serflow.recognition.spliced import (
+    Splices,
+    Timelines,
+    phone_like,
+    recognised,
+    reference,
+    seam_control,
+    told_by_labels,
+    told_by_scores,
+    told_by_units,
+)
+from serflow.splices import NEUTRAL, SEAM, heard_alone, planned, write_splices
+
+
+def joined(plan, path):
+    """The splices of a plan, whose sound is kept at `path`, and their pieces."""
+    pieces = write_splices(plan, audio, path)
+    return Splices(FrameStore(path), pieces), pieces
+
+
+def embedded(entry, splices, path):
+    """A frame store at `path` of the layer of an encoder that units cluster."""
+    kind = model_of(entry["start"])
+    store = splices.audio if kind.reads == "audio" else features(kind.reads, splices, path.with_suffix(".read"))
+    told = pd.DataFrame({"utterance": splices.names, "speaker": map(splices.speaker, splices.names)})
+    fitted = FrameStore(entry["store"]) if entry["normalisation"] == "training" else store
+    moments = shared_moments(entry["normalisation"], fitted, told, heard)
+    encoder = encoder_at(entry["start"], seed)
+    frames = embed(encoder, Inputs(store, kind.stack, moments), splices.names, entry["layer"], batch_seconds())
+    with writing_frames(path, encoder.config.hidden_size, hop=kind.stack / 100) as writer:
+        for name, states in frames:
+            writer.append(name, states)
+    return FrameStore(path)
+
+
+def features(kind, splices, path):
+    with writing_frames(path, WIDTHS[kind]) as writer:
+        for name in splices.names:
+            writer.append(name, extracted(kind, splices.waveform(name)))
+    return FrameStore(path)
+
+
+def ask_intensities():
+    for name, entry in settings["intensities"].items():
+        model = load(entry["method"], Path(entry["model"]).parent) if entry["model"] else None
+        curves = list(score(entry["method"], model, test.audio, test.names, batch_seconds(), entry["smoothing"]))
+        scores.extend(told_by_scores(test, curves, {"kind": "intensity", "name": name}))
+        shown.add("intensity", name, curves)
+        say(f"intensity {name} of {len(test)} splices")
+
+
+def ask_systems():
+    for name, folder in settings["systems"].items():
+        told = list(recognised(test, folder))
+        classes = told[0].classes
+        note_posteriors(name, classes, [(one.splice, one.posteriors, one.emotion) for one in told])
+        if settings["attends"][name]:
+            weights = [(one.splice, one.weights) for one in told]
+            scores.extend(told_by_scores(test, weights, {"kind": "attention", "name": name}))
+        shown.add("posteriors", name, [(one.splice, one.posteriors) for one in told], classes)
+        say(f"system {name} of {len(test)} splices")
+
+
+def ask_reference():
+    classes = sorted({NEUTRAL, *heard_pieces.emotion})
+    told = reference(train.without(SEAM), test, classes)
+    note_posteriors("reference", classes, [(name, posteriors, NEUTRAL) for name, posteriors in told])
+    seams = {"kind": "seams", "name": "seams", "splice": "", "speaker": "", "precision": np.nan}
+    scores.append(seams | {"auc": seam_control(train, every)})
+    say("reference and seams")
+
+
+def note_posteriors(name, classes, told):
+    """`told`: (splice, posteriors, the emotion of the whole)."""
+    found = [(splice, [classes[place] for place in own.argmax(1)], whole) for splice, own, whole in told]
+    labels.extend(told_by_labels(test, found, {"name": name}))
+    if NEUTRAL in classes:
+        emotional = [(splice, 1 - own[:, classes.index(NEUTRAL)]) for splice, own, _ in told]
+        scores.extend(told_by_scores(test, emotional, {"kind": "posterior", "name": name}))
+
+
+def ask_units():
+    phones = phone_like(train, test, seed) if settings["units"] else {}
+    for name, entry in settings["units"].items():
+        path = folder / f"{name}.arrow"
+        frames = embedded(entry, test, path) if entry["start"] else features("mfcc", test, path)
+        kmeans = Clustering(np.load(entry["centroids"], allow_pickle=False), 0.0)
+        units.extend(told_by_units(test, frames, phones, kmeans, seed, {"name": name}))
+        shown.add("units", name, [(splice, kmeans.assign(frames[splice])) for splice in shown.names])
+        say(f"units {name} of {len(test)} splices")
+
+
+with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
+    settings, folder, seed = snakemake.params.settings, Path(temporary), int(snakemake.wildcards.seed)
+    audio, folds = FrameStore(snakemake.input.audio), pd.read_parquet(snakemake.input.folds)
+    plan = planned(pd.read_parquet(snakemake.input.utterances), **settings["splices"])
+    heard, _ = heard_by(folds, f"fold-{snakemake.wildcards.fold}", settings["selection"])
+    train, heard_pieces = joined(heard_alone(plan, heard), folder / "train")
+    own = folds[(folds.fold == int(snakemake.wildcards.fold)) & (folds.part == "test")]
+    every, pieces = joined(heard_alone(plan, own.utterance), folder / "test")
+    test = every.without(SEAM)
+    scores, labels, units, shown = [], [], [], Timelines(test)
+    ask_intensities()
+    ask_systems()
+    if settings["first"]:
+        ask_reference()
+    ask_units()
+    write_parquet(snakemake.output.segments, pieces, made)
+    for part, rows in {"scores": scores, "labels": labels, "units": units, "timelines": shown.rows}.items():
+        write_parquet(snakemake.output[part], pd.DataFrame(rows), made)
