@@ -50,7 +50,18 @@ def test_every_part_is_there_and_nothing_is_loaded(page, generated):
         page.locator("#one-training .chart svg").count() == 3 and page.locator("#one-heard .chart svg").count() == 1
     )
     assert "Left out of the corpus, by reason: 1 unreadable" in page.inner_text("#one-protocol")
-    for part in ("tables", "errors", "explorer", "training", "units", "heard", "vectors", "protocol", "run"):
+    for part in (
+        "tables",
+        "errors",
+        "explorer",
+        "training",
+        "units",
+        "frames",
+        "heard",
+        "vectors",
+        "protocol",
+        "run",
+    ):
         assert page.locator(f"#one-{part} h3").count() == page.locator(f"#two-{part} h3").count() == 1
 
 

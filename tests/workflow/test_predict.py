@@ -79,7 +79,7 @@ def test_every_trained_system_of_a_table_has_its_card(results):
         )
         for line in (r"\| Emotion anger +\|", r"\| Gender female +\|", f"UA {100 * row.UA:.1f}"):
             assert pd.Series([body]).str.contains(line).all(), line
-        assert body.count("| Speaker ") == 2
+        assert body.count("| Speaker ") == 2 and "is labelled wrongly (EDER)" in body
         assert ("is the final model" in body) == (folder / "fold-final").is_dir()
 
 

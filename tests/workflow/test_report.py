@@ -19,6 +19,7 @@ def test_the_report_of_a_run_has_every_part(finished):
         systems = {path.name for path in (results / "systems").iterdir()}
         assert page.locator(".confusion").count() == page.locator("[name=system] option").count()
         assert page.locator(".confusion").count() == len(systems)
+        assert page.locator("#demo-frames img").count() == 1
         assert page.locator("#demo-units .chart").count() == 2 and page.locator("#demo-vectors .chart").count() == 2
         lanes = set(page.locator("#demo-explorer .lane > span").all_inner_texts())
         assert {"Intensity: strengthnet", "Intensity: energy", "Units: mfcc", "Attention"} <= lanes

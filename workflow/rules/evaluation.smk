@@ -65,6 +65,7 @@ rule cards:
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
         protocol=rules.protocol.output.protocol,
+        frames=frames_table()[:1],
     output:
         cards=every_card(),
     log:

@@ -15,12 +15,20 @@ GROUPS = {"label": "Emotion", "gender": "Gender", "speaker": "Speaker"}  # by th
 MARKED = ("heard unlabelled test audio", "normalised by speaker")  # keys of a protocol that name systems
 
 
-def card(folder: str, settings: dict, predictions: pd.DataFrame, tested: pd.DataFrame, protocol: dict) -> str:
+def card(
+    folder: str,
+    settings: dict,
+    predictions: pd.DataFrame,
+    tested: pd.DataFrame,
+    protocol: dict,
+    frames: dict[str, pd.Series] | None = None,
+) -> str:
     """The card of the system whose folds and seeds stand in `folder`.
 
     settings: its `title`, the sentences `recipe` on how it was made, `zero_shot` classes or None, `licence` or None,
     and `final`, which folder holds the model that heard everybody, or None. predictions: of every fold and seed, as
     `tables.build_table` takes them. tested: frame of utterance, speaker, gender, emotion. protocol: `protocol.card`.
+    frames: {measure: its row}, what `splices.frames_table` has of the system and, of `nowhere`, error.
     """
     title, classes = settings["title"], sorted(protocol["classes"])
     row = {"system": folder, "name": title, "baseline": None, "zero_shot": settings["zero_shot"]}
@@ -42,6 +50,7 @@ def card(folder: str, settings: dict, predictions: pd.DataFrame, tested: pd.Data
         f"{100 * scores.macro_F1:.1f} %, of single models, each on speakers that it never heard; guessing has a UA "
         f"of {100 / len(settings['zero_shot'] or classes):.1f} %. {_intervals(scores)}",
         "\n".join(_groups(predictions, tested, classes, scores)),
+        *([] if frames is None else ["## Frames", _frames(frames)]),
         "## Data and training",
         "\n".join(f"- {escaped(sentence)}" for sentence in told),
         "## Intended use and limits",
@@ -55,6 +64,18 @@ def card(folder: str, settings: dict, predictions: pd.DataFrame, tested: pd.Data
         + ("." if settings["licence"] else "; `licence` in the configuration names it here."),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _frames(frames):
+    error, found, nowhere = frames["error"], frames["UA"], 100 * frames["nowhere"].value
+    return (
+        "`serflow predict --frames` names the emotion of every frame, and with `--format rttm` or `audacity` where "
+        "it changes. In joined neutral and emotional recordings of speakers that the model never heard, "
+        f"{_points(error.value, error.low, error.high)} % of the time is labelled wrongly (EDER), where neutral "
+        f"everywhere has {nowhere:.1f} %; of the time of each emotion, neutral among them, "
+        f"{_points(found.value, found.low, found.high)} % is found (frame UA). Trust where an emotion begins and "
+        "ends no further than that."
+    )
 
 
 def _metadata(title, licence, corpus, scores):

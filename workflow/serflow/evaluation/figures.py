@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from serflow.artifacts import replacing
@@ -196,6 +197,8 @@ def timeline(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
         sure = values.max(0)[:, None]
         colors = np.array([palette[names[place]] for place in values.argmax(0)])
         _strip(said, row, colors * sure + (1 - sure), duration)
+    named = [Patch(color=palette[name], label=name) for name in classes]
+    said.legend(handles=named, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     for row, own in enumerate(units.itertuples()):
         numbers = np.asarray(own.values).astype(int)
         _strip(clustered, row, matplotlib.colormaps["turbo"](numbers / max(numbers.max(), 1))[:, :3], duration)

@@ -41,6 +41,12 @@ def frames_table(
     return pd.DataFrame(found, columns=columns).round(4)
 
 
+def of_system(table: pd.DataFrame, name: str) -> dict[str, pd.Series]:
+    """{measure: row} of a system in `frames_table`'s, and as `nowhere` the error of neutral everywhere."""
+    own = table[(table["kind"] == "system") & table["name"].isin([name, NOWHERE])].set_index(["name", "measure"])
+    return dict(own.loc[name].iterrows()) | {"nowhere": own.loc[(NOWHERE, "error")]}
+
+
 def to_markdown(table: pd.DataFrame, titles: dict[str, str], control: str | None, speakers: int) -> str:
     """The table for people; titles: of systems; `speakers`: how many were tested."""
     told = table.set_index(["kind", "name", "measure"]).sort_index()
@@ -102,12 +108,10 @@ def _systems(labels):
 
 def _scores(scores, control):
     """Rows of every score of frames, and of the detector of seams."""
-    means = (
-        scores[scores["kind"] != "seams"]
-        .groupby(["kind", "name", "speaker"], sort=False)[["auc", "precision"]]
-        .mean()
-    )
-    least = means.loc["intensity", control]["auc"] if control and ("intensity", control) in means.index else None
+    measured = scores[scores["kind"] != "seams"]
+    means = measured.groupby(["kind", "name", "speaker"], sort=False)[["auc", "precision"]].mean()
+    least = measured[(measured["kind"] == "intensity") & (measured["name"] == control)]
+    least = least.groupby("speaker")["auc"].mean() if len(least) else None
     for (kind, name), own in means.groupby(["kind", "name"], sort=False):
         own = own.droplevel(["kind", "name"]).dropna()
         itself = kind == "intensity" and name == control

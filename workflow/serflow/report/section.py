@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from functools import cached_property
 from pathlib import Path
 
@@ -101,6 +102,13 @@ class Section:
     @cached_property
     def units(self) -> dict | None:
         return None if self.corpus.units is None else charts.units(self.corpus.units, units.TITLES)
+
+    @cached_property
+    def timelines(self) -> list[tuple[str, str]]:
+        """(pattern, data URI) of the splices that were drawn."""
+        drawn = sorted((self.corpus.folder / "figures" / "frames").glob("timeline-*.png"))
+        coded = [(path.stem.removeprefix("timeline-"), b64encode(path.read_bytes()).decode()) for path in drawn]
+        return [(pattern, f"data:image/png;base64,{code}") for pattern, code in coded]
 
     @cached_property
     def sweeps(self) -> list[tuple[str, dict]]:
