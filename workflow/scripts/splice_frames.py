@@ -19,17 +19,7 @@ from serflow.models import encoder_at, model_of
 from serflow.normalisation import shared_moments
 from serflow.padding import batch_seconds
 from serflow.progress import say
-from serflow.recognition.spliced import (
-    Splices,
-    Timelines,
-    phone_like,
-    recognised,
-    reference,
-    seam_control,
-    told_by_labels,
-    told_by_scores,
-    told_by_units,
-)
+from serflow.recognition.spliced import Findings, Splices, phone_like, recognised, reference, seam_control
 from serflow.splices import NEUTRAL, SEAM, heard_alone, planned, write_splices
 
 
@@ -61,56 +51,6 @@ def features(kind, splices, path):
     return FrameStore(path)
 
 
-def ask_intensities():
-    for name, entry in settings["intensities"].items():
-        model = load(entry["method"], Path(entry["model"]).parent) if entry["model"] else None
-        curves = list(score(entry["method"], model, test.audio, test.names, batch_seconds(), entry["smoothing"]))
-        scores.extend(told_by_scores(test, curves, {"kind": "intensity", "name": name}))
-        shown.add("intensity", name, curves)
-        say(f"intensity {name} of {len(test)} splices")
-
-
-def ask_systems():
-    for name, folder in settings["systems"].items():
-        told = list(recognised(test, folder))
-        classes = told[0].classes
-        note_posteriors(name, classes, [(one.splice, one.posteriors, one.emotion) for one in told])
-        if settings["attends"][name]:
-            weights = [(one.splice, one.weights) for one in told]
-            scores.extend(told_by_scores(test, weights, {"kind": "attention", "name": name}))
-        shown.add("posteriors", name, [(one.splice, one.posteriors) for one in told], classes)
-        say(f"system {name} of {len(test)} splices")
-
-
-def ask_reference():
-    classes = sorted({NEUTRAL, *heard_pieces.emotion})
-    told = reference(train.without(SEAM), test, classes)
-    note_posteriors("reference", classes, [(name, posteriors, NEUTRAL) for name, posteriors in told])
-    seams = {"kind": "seams", "name": "seams", "splice": "", "speaker": "", "precision": np.nan}
-    scores.append(seams | {"auc": seam_control(train, every)})
-    say("reference and seams")
-
-
-def note_posteriors(name, classes, told):
-    """`told`: (splice, posteriors, the emotion of the whole)."""
-    found = [(splice, [classes[place] for place in own.argmax(1)], whole) for splice, own, whole in told]
-    labels.extend(told_by_labels(test, found, {"name": name}))
-    if NEUTRAL in classes:
-        emotional = [(splice, 1 - own[:, classes.index(NEUTRAL)]) for splice, own, _ in told]
-        scores.extend(told_by_scores(test, emotional, {"kind": "posterior", "name": name}))
-
-
-def ask_units():
-    phones = phone_like(train, test, seed) if settings["units"] else {}
-    for name, entry in settings["units"].items():
-        path = folder / f"{name}.arrow"
-        frames = embedded(entry, test, path) if entry["start"] else features("mfcc", test, path)
-        kmeans = Clustering(np.load(entry["centroids"], allow_pickle=False), 0.0)
-        units.extend(told_by_units(test, frames, phones, kmeans, seed, {"name": name}))
-        shown.add("units", name, [(splice, kmeans.assign(frames[splice])) for splice in shown.names])
-        say(f"units {name} of {len(test)} splices")
-
-
 with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
     settings, folder, seed = snakemake.params.settings, Path(temporary), int(snakemake.wildcards.seed)
     audio, folds = FrameStore(snakemake.input.audio), pd.read_parquet(snakemake.input.folds)
@@ -120,12 +60,29 @@ with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
     own = folds[(folds.fold == int(snakemake.wildcards.fold)) & (folds.part == "test")]
     every, pieces = joined(heard_alone(plan, own.utterance), folder / "test")
     test = every.without(SEAM)
-    scores, labels, units, shown = [], [], [], Timelines(test)
-    ask_intensities()
-    ask_systems()
+    found, asked = Findings(test), (test.audio, test.names, batch_seconds())
+    for name, entry in settings["intensities"].items():
+        model = load(entry["method"], Path(entry["model"]).parent) if entry["model"] else None
+        found.intensity(name, score(entry["method"], model, *asked, entry["smoothing"]))
+        say(f"intensity {name} of {len(test)} splices")
+    for name, model in settings["systems"].items():
+        told = list(recognised(test, model))
+        found.posteriors(name, told[0].classes, [(one.splice, one.posteriors, one.emotion) for one in told])
+        if settings["attends"][name]:
+            found.attention(name, [(one.splice, one.weights) for one in told])
+        say(f"system {name} of {len(test)} splices")
     if settings["first"]:
-        ask_reference()
-    ask_units()
+        classes = sorted({NEUTRAL, *heard_pieces.emotion})
+        told = reference(train.without(SEAM), test, classes)
+        found.posteriors("reference", classes, [(splice, posteriors, NEUTRAL) for splice, posteriors in told])
+        found.seams(seam_control(train, every))
+        say("reference and seams")
+    phones = phone_like(train, test, seed) if settings["units"] else {}
+    for name, entry in settings["units"].items():
+        path = folder / f"{name}.arrow"
+        frames = embedded(entry, test, path) if entry["start"] else features("mfcc", test, path)
+        found.clustered(name, frames, phones, Clustering(np.load(entry["centroids"], allow_pickle=False), 0.0), seed)
+        say(f"units {name} of {len(test)} splices")
     write_parquet(snakemake.output.segments, pieces, made)
-    for part, rows in {"scores": scores, "labels": labels, "units": units, "timelines": shown.rows}.items():
-        write_parquet(snakemake.output[part], pd.DataFrame(rows), made)
+    for part in ("scores", "labels", "units", "timelines"):
+        write_parquet(snakemake.output[part], pd.DataFrame(getattr(found, part)), made)

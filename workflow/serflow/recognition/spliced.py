@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -229,30 +229,56 @@ def _nearest(units, count):
     return units[(times_of(count, 1.0) * len(units)).astype(int)]
 
 
-class Timelines:
-    """A few splices in full, for figures: of each as `rows` what is true and what everything said of its frames."""
+class Findings:
+    """What everything says of splices: rows of `scores`, `labels` and `units`, and of a few splices in full, for
+    figures, `timelines`."""
 
     def __init__(self, splices: Splices) -> None:
-        self.splices, self.rows = splices, []
+        self.splices, self.scores, self.labels, self.units, self.timelines = splices, [], [], [], []
         chosen = {pattern: next(iter(splices.of(pattern).names), None) for pattern in SHOWN}
-        self.names = [name for name in chosen.values() if name]
-        for name in self.names:
+        self.drawn = [name for name in chosen.values() if name]
+        for name in self.drawn:
             for start, end, label in splices.truth(name):
-                self._add(name, "truth", label, [start, end])
+                self._draw(name, "truth", label, [start, end])
             levels = np.abs(splices.waveform(name))
-            self._add(name, "waveform", "", [part.max() for part in np.array_split(levels, WAVEFORM)])
+            self._draw(name, "waveform", "", [part.max() for part in np.array_split(levels, WAVEFORM)])
 
-    def add(
-        self, kind: str, name: str, told: Iterable[tuple[str, np.ndarray]], columns: Collection[str] = ("",)
-    ) -> None:
-        """What `name`, of a kind, said of frames: `[T]`, or `[T, columns]`."""
-        for splice, values in told:
-            if splice in self.names:
-                values = np.asarray(values)
-                for column, own in zip(columns, values.T if values.ndim == 2 else [values], strict=True):
-                    self._add(splice, kind, name, own, column)
+    def intensity(self, name: str, curves: Iterable[tuple[str, np.ndarray]]) -> None:
+        """`curves`: (splice, scores of its frames `[T]`)."""
+        curves = list(curves)
+        self.scores += told_by_scores(self.splices, curves, {"kind": "intensity", "name": name})
+        for splice, curve in curves:
+            self._draw(splice, "intensity", name, curve)
 
-    def _add(self, splice, kind, name, values, column=""):
-        told = {"splice": splice, "pattern": self.splices.pattern(splice), "duration": self.splices.duration(splice)}
-        told |= {"kind": kind, "name": name}
-        self.rows.append(told | {"column": column, "values": [round(float(value), 4) for value in values]})
+    def attention(self, name: str, weights: Iterable[tuple[str, np.ndarray]]) -> None:
+        """`weights`: (splice, share of its frames in a system's decision `[T]`)."""
+        self.scores += told_by_scores(self.splices, weights, {"kind": "attention", "name": name})
+
+    def posteriors(self, name: str, classes: list[str], told: Iterable[tuple[str, np.ndarray, str]]) -> None:
+        """`told`: (splice, posteriors of its frames `[T, classes]`, the emotion of the whole)."""
+        told = list(told)
+        found = [(splice, [classes[place] for place in own.argmax(1)], whole) for splice, own, whole in told]
+        self.labels += told_by_labels(self.splices, found, {"name": name})
+        if NEUTRAL in classes:
+            emotional = [(splice, 1 - own[:, classes.index(NEUTRAL)]) for splice, own, _ in told]
+            self.scores += told_by_scores(self.splices, emotional, {"kind": "posterior", "name": name})
+        for splice, own, _ in told:
+            for emotion, values in zip(classes, own.T, strict=True):
+                self._draw(splice, "posteriors", name, values, emotion)
+
+    def seams(self, auc: float) -> None:
+        """What `seam_control` found."""
+        nowhere = {"splice": "", "speaker": "", "precision": np.nan}
+        self.scores.append({"kind": "seams", "name": "seams", "auc": auc, **nowhere})
+
+    def clustered(self, name: str, frames: FrameStore, phones: dict, kmeans: Clustering, seed: int) -> None:
+        """See `told_by_units`."""
+        self.units += told_by_units(self.splices, frames, phones, kmeans, seed, {"name": name})
+        for splice in self.drawn:
+            self._draw(splice, "units", name, kmeans.assign(frames[splice]))
+
+    def _draw(self, splice, kind, name, values, column=""):
+        if splice in self.drawn:
+            told = {"splice": splice, "pattern": self.splices.pattern(splice), "kind": kind, "name": name}
+            told |= {"column": column, "duration": self.splices.duration(splice)}
+            self.timelines.append(told | {"values": [round(float(value), 4) for value in values]})
