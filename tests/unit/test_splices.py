@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from serflow.audio import RATE, to_int16
 from serflow.clustering import Clustering
 from serflow.errors import UserError
-from serflow.evaluation.splices import frames_table, to_markdown
+from serflow.evaluation.splices import frames_table, layer_points, to_markdown
 from serflow.frames import FrameStore, writing_frames
 from serflow.recognition.spliced import Splices, told_by_labels, told_by_scores, told_by_units
 from serflow.splices import FADE, LEVEL, NEUTRAL, PATTERNS, SEAM, heard_alone, planned, write_splices
@@ -129,8 +129,12 @@ def test_units_that_are_the_emotion_tell_all_of_it(made, tmp_path):
             writer.append(name, np.array([[label == emotion for emotion in EMOTIONS] for label in own], dtype=float))
     frames = FrameStore(tmp_path / "frames.arrow")
     phones = {name: np.arange(len(frames[name])) % 7 for name in every.names}
-    told = pd.DataFrame(
-        told_by_units(every, frames, phones, Clustering(np.eye(4, dtype=np.float32), 0.0), 0, {"name": "u"})
-    )
+    kmeans = Clustering(np.eye(4, dtype=np.float32), 0.0)
+    told = pd.DataFrame(told_by_units(every, frames, phones, kmeans, 0, {"name": "emotion itself", "layer": 2}))
     assert (told.emotion_pnmi > 0.999).all() and (told.emotion_purity > 0.999).all()
     assert (told.chance_pnmi < 0.3).all() and (told.phone_pnmi < 0.05).all()
+    points = layer_points(told)
+    assert set(points.layer) == {2} and len(points) == 3 * 2  # measures and speakers
+    assert (points[points.measure == "Emotion PNMI above chance"].value > 0.7).all()
+    assert frames_table(
+        pd.DataFrame(columns=["kind"]), pd.DataFrame(), told, None

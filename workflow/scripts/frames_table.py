@@ -6,8 +6,8 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import replacing, write_csv, write_text
-from serflow.evaluation.figures import save, timeline
-from serflow.evaluation.splices import frames_table, to_markdown
+from serflow.evaluation.figures import save, sweep_curves, timeline
+from serflow.evaluation.splices import frames_table, layer_points, to_markdown
 
 
 def gathered(paths):
@@ -31,3 +31,6 @@ with job(snakemake) as made:
         for _, rows in shown.groupby("splice", sort=False):
             for form in ("png", "svg"):
                 save(timeline(rows, titles), folder / f"timeline-{rows['pattern'].iloc[0]}.{form}")
+        points = layer_points(units)
+        for form in ("png", "svg") if len(points) else ():
+            save(sweep_curves(points, "What layers know of frames"), folder / f"layers.{form}")

@@ -9,7 +9,7 @@ import pandas as pd
 from job import job
 from serflow.artifacts import write_parquet
 from serflow.batches import Inputs
-from serflow.clustering import Clustering
+from serflow.clustering import Clustering, fit_kmeans
 from serflow.features import WIDTHS, extracted
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, writing_frames
@@ -19,7 +19,16 @@ from serflow.models import encoder_at, model_of
 from serflow.normalisation import shared_moments
 from serflow.padding import batch_seconds
 from serflow.progress import say
-from serflow.recognition.spliced import Findings, Splices, phone_like, recognised, reference, seam_control
+from serflow.recognition.spliced import (
+    MOST_FRAMES,
+    PHONE_LIKE,
+    Findings,
+    Splices,
+    phone_like,
+    recognised,
+    reference,
+    seam_control,
+)
 from serflow.splices import NEUTRAL, SEAM, heard_alone, planned, write_splices
 
 
@@ -29,15 +38,15 @@ def joined(plan, path):
     return Splices(FrameStore(path), pieces), pieces
 
 
-def embedded(entry, splices, path):
-    """A frame store at `path` of the layer of an encoder that units cluster."""
+def embedded(entry, layer, splices, path):
+    """A frame store at `path` of a layer of an encoder."""
     kind = model_of(entry["start"])
     store = splices.audio if kind.reads == "audio" else features(kind.reads, splices, path.with_suffix(".read"))
     told = pd.DataFrame({"utterance": splices.names, "speaker": map(splices.speaker, splices.names)})
     fitted = FrameStore(entry["store"]) if entry["normalisation"] == "training" else store
     moments = shared_moments(entry["normalisation"], fitted, told, heard)
     encoder = encoder_at(entry["start"], seed)
-    frames = embed(encoder, Inputs(store, kind.stack, moments), splices.names, entry["layer"], batch_seconds())
+    frames = embed(encoder, Inputs(store, kind.stack, moments), splices.names, layer, batch_seconds())
     with writing_frames(path, encoder.config.hidden_size, hop=kind.stack / 100) as writer:
         for name, states in frames:
             writer.append(name, states)
@@ -77,12 +86,19 @@ with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
         found.posteriors("reference", classes, [(splice, posteriors, NEUTRAL) for splice, posteriors in told])
         found.seams(seam_control(train, every))
         say("reference and seams")
-    phones = phone_like(train, test, seed) if settings["units"] else {}
+    phones = phone_like(train, test, seed) if settings["units"] or settings["encoders"] else {}
     for name, entry in settings["units"].items():
         path = folder / f"{name}.arrow"
-        frames = embedded(entry, test, path) if entry["start"] else features("mfcc", test, path)
+        frames = embedded(entry, entry["layer"], test, path) if entry["start"] else features("mfcc", test, path)
         found.clustered(name, frames, phones, Clustering(np.load(entry["centroids"], allow_pickle=False), 0.0), seed)
         say(f"units {name} of {len(test)} splices")
+    for name, entry in settings["encoders"].items():
+        for layer in range(1 + encoder_at(entry["start"], seed).config.num_hidden_layers):
+            known = embedded(entry, layer, train, folder / f"{name}-{layer}.train")
+            kmeans = fit_kmeans(known.stack(train.names, MOST_FRAMES, seed), PHONE_LIKE, seed)
+            asked = embedded(entry, layer, test, folder / f"{name}-{layer}.test")
+            found.clustered(name, asked, phones, kmeans, seed, layer)
+        say(f"layers of {name}")
     write_parquet(snakemake.output.segments, pieces, made)
     for part in ("scores", "labels", "units", "timelines"):
         write_parquet(snakemake.output[part], pd.DataFrame(getattr(found, part)), made)

@@ -41,6 +41,21 @@ def frames_table(
     return pd.DataFrame(found, columns=columns).round(4)
 
 
+def layer_points(units: pd.DataFrame) -> pd.DataFrame:
+    """What `figures.sweep_curves` draws of every layer of every encoder, a value a speaker: what its clusters tell of
+    the emotion in a frame, less what moved ones tell by chance, and of MFCC clusters. Empty without any."""
+    layers = units.dropna(subset="layer").astype({"layer": int}) if "layer" in units else units
+    if layers.empty:
+        return pd.DataFrame()
+    measures = {
+        "Emotion PNMI above chance": layers["emotion_pnmi"] - layers["chance_pnmi"],
+        "Emotion purity": layers["emotion_purity"],
+        "Phone-like PNMI": layers["phone_pnmi"],
+    }
+    own = layers[["name", "layer", "k"]].rename(columns={"name": "line"})
+    return pd.concat([own.assign(measure=name, value=values) for name, values in measures.items()], ignore_index=True)
+
+
 def of_system(table: pd.DataFrame, name: str) -> dict[str, pd.Series]:
     """{measure: row} of a system in `frames_table`'s, and as `nowhere` the error of neutral everywhere."""
     own = table[(table["kind"] == "system") & table["name"].isin([name, NOWHERE])].set_index(["name", "measure"])
@@ -123,7 +138,8 @@ def _scores(scores, control):
 
 
 def _units(units):
-    """Rows of all units."""
+    """Rows of all units of the run."""
+    units = units[units["layer"].isna()] if len(units) else units
     for name, own in units.groupby("name", sort=False) if len(units) else ():
         means = own.groupby("speaker")[["emotion_pnmi", "chance_pnmi", "emotion_purity", "phone_pnmi"]].mean()
         yield _row("units", name, "emotion_pnmi", means["emotion_pnmi"], means["chance_pnmi"])

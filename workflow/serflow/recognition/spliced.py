@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WINDOW, STEP = 25, 10  # frames of 10 ms: half of what the reference hears around a moment, and from one to the next
-PHONE_LIKE = 50  # clusters of MFCCs, for want of phones
+PHONE_LIKE, MOST_FRAMES = 50, 100_000  # clusters of MFCCs, for want of phones, and of layers; of how many frames
 SHOWN, WAVEFORM = ("nen", "nenen"), 400  # patterns that are drawn, and points of their waveforms
 
 
@@ -271,10 +271,13 @@ class Findings:
         nowhere = {"splice": "", "speaker": "", "precision": np.nan}
         self.scores.append({"kind": "seams", "name": "seams", "auc": auc, **nowhere})
 
-    def clustered(self, name: str, frames: FrameStore, phones: dict, kmeans: Clustering, seed: int) -> None:
-        """See `told_by_units`."""
-        self.units += told_by_units(self.splices, frames, phones, kmeans, seed, {"name": name})
-        for splice in self.drawn:
+    def clustered(
+        self, name: str, frames: FrameStore, phones: dict, kmeans: Clustering, seed: int, layer: int | None = None
+    ) -> None:
+        """See `told_by_units`; `layer` of the encoder `name`, None where the run has units of that name."""
+        named = {"name": name, "layer": np.nan if layer is None else layer}
+        self.units += told_by_units(self.splices, frames, phones, kmeans, seed, named)
+        for splice in self.drawn if layer is None else ():
             self._draw(splice, "units", name, kmeans.assign(frames[splice]))
 
     def _draw(self, splice, kind, name, values, column=""):

@@ -104,11 +104,10 @@ class Section:
         return None if self.corpus.units is None else charts.units(self.corpus.units, units.TITLES)
 
     @cached_property
-    def timelines(self) -> list[tuple[str, str]]:
-        """(pattern, data URI) of the splices that were drawn."""
-        drawn = sorted((self.corpus.folder / "figures" / "frames").glob("timeline-*.png"))
-        coded = [(path.stem.removeprefix("timeline-"), b64encode(path.read_bytes()).decode()) for path in drawn]
-        return [(pattern, f"data:image/png;base64,{code}") for pattern, code in coded]
+    def frames(self) -> dict[str, str]:
+        """{name of a figure: data URI} of what was drawn of frames: timelines of splices, and layers."""
+        drawn = sorted((self.corpus.folder / "figures" / "frames").glob("*.png"), reverse=True)
+        return {path.stem: f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}" for path in drawn}
 
     @cached_property
     def sweeps(self) -> list[tuple[str, dict]]:
