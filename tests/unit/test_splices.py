@@ -136,5 +136,3 @@ def test_units_that_are_the_emotion_tell_all_of_it(made, tmp_path):
     points = layer_points(told)
     assert set(points.layer) == {2} and len(points) == 3 * 2  # measures and speakers
     assert (points[points.measure == "Emotion PNMI above chance"].value > 0.7).all()
-    assert frames_table(
-        pd.DataFrame(columns=["kind"]), pd.DataFrame(), told, None
