@@ -44,7 +44,7 @@ wildcard_constraints:
     layer=r"\d+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!(frames|intensity|levels|units)\.)[\w-]+(?<!-scores)",
+    table=r"(?!(frames|intensity|levels|units)(\.|$))[\w-]+(?<!-scores)",
 
 
 rule all:

@@ -16,7 +16,7 @@ with job(snakemake) as made:
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)
     tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
     protocol = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
-    measured = pd.read_csv(snakemake.input.frames).query("kind == 'system'") if snakemake.input.frames else None
+    measured = pd.read_csv(snakemake.input.frames[0]) if snakemake.input.frames else None
     for path, (name, settings) in zip(snakemake.output.cards, snakemake.params.settings.items(), strict=True):
         folder = Path(path).parent.as_posix()
         frames = None if measured is None else of_system(measured, name)
