@@ -187,7 +187,8 @@ def test_a_changed_k_touches_what_stands_behind_it(finished):
 def test_a_seed_more_is_a_chain_more_and_what_draws_nothing_stays(finished):
     project, _ = finished
     chain, systems = (project.planned(seeds=[0, 1], seeds_of=of) for of in ("chain", "systems"))
-    assert {rule: chain[rule] for rule in LEARNED} == {"cluster": 10, "embed": 6, "pretrain": 14, "finetune": 24}
+    learned = {"cluster": 10, "embed": 6, "pretrain": 14, "finetune": 24, "splice_frames": 2}
+    assert {rule: chain[rule] for rule in LEARNED} == learned
     assert chain["train_intensity"] == 4 and not set(chain) & (UPSTREAM | {"classical", "strengths", "loudness"})
     assert systems["finetune"] == chain["finetune"]
     assert not set(systems) & {"embed", "cluster", "pretrain", "train_intensity"}
