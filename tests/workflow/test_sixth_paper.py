@@ -90,7 +90,7 @@ def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
         assert project.planned() == {}
         asked = project.planned(**PAPER)
         assert asked["finetune"] == 2
-        evaluation = {"table", "cards", "figures", "splice_frames", "frames_table"}  # of which frames are every system's
+        evaluation = {"table", "cards", "figures", "splice_frames", "frames_table"}
         assert set(asked) <= {"finetune", *evaluation, "configuration", "all"}
         code, printed = project.run("--", "results/demo/tables/sixth.csv", **PAPER)
         assert code == 0, printed
