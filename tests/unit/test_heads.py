@@ -147,7 +147,9 @@ def test_without_neutral_speech_one_sentence_says_what_to_do():
 
 
 ROWS = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from(["anger", "neutral", "sadness"]), st.sampled_from("xyz")),
+    st.tuples(
+        st.sampled_from("abc"), st.sampled_from(["anger", "neutral", "sadness"]), st.sampled_from(["x", "y", ""])
+    ),
     min_size=1,
     max_size=12,
 )
@@ -161,7 +163,8 @@ def test_a_partner_is_a_neutral_utterance_of_the_same_speaker_and_of_another_sen
         fitting = [
             other
             for other, (speaker, emotion, text) in enumerate(rows)
-            if other != number and emotion == "neutral" and speaker == rows[number][0] and text != rows[number][2]
+            if other != number and emotion == "neutral" and speaker == rows[number][0]
+            if not rows[number][2] or text != rows[number][2]
         ]
         assert partners.known[number] == bool(fitting)
         if fitting:
@@ -184,7 +187,8 @@ def labelled(inputs, speakers, emotions, **more):
         {"utterance": inputs.store.utterances, "speaker": list(speakers), "emotion": emotions, **more}
     )
     needs = heads.described("dsnet").needs({})
-    return LabelledBatches(inputs, frame.assign(text=frame.utterance), CLASSES, SCHEDULE, seed=0, needs=needs)
+    frame = frame if "text" in more else frame.assign(text=frame.utterance)
+    return LabelledBatches(inputs, frame, CLASSES, SCHEDULE, seed=0, needs=needs)
 
 
 def test_batches_bring_the_partners_of_those_that_have_one(inputs):
@@ -202,6 +206,18 @@ def test_batches_bring_the_partners_of_those_that_have_one(inputs):
 def test_a_corpus_without_a_neutral_partner_for_anybody_is_told(inputs):
     with pytest.raises(UserError, match="No speaker to fit on has a neutral utterance of another sentence"):
         labelled(inputs, "aaaabbbb", ["anger", "sadness"] * 4)
+
+
+def test_without_texts_any_neutral_utterance_of_the_speaker_is_a_partner(inputs, capsys):
+    batches = labelled(inputs, "aaaabbbb", ["neutral", "anger"] * 4, text="")
+    assert "what is said in 8 of 8 utterances is not known" in capsys.readouterr().err
+    assert batches[0]["columns"]["paired"].all()
+
+
+def test_a_column_that_no_batch_has_is_told(inputs):
+    rows = pd.DataFrame({"utterance": inputs.store.utterances, "emotion": ["anger", "neutral"] * 4})
+    with pytest.raises(UserError, match="a head needs the column 'speakers': known are partner, paired, gender"):
+        LabelledBatches(inputs, rows, CLASSES, SCHEDULE, seed=0, needs=["speakers"])
 
 
 def test_gender_is_a_column_too():

@@ -83,13 +83,22 @@ def added(folder, files):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def contents(folder):
+    """{path: bytes} of its code."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
 def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
     project, _ = finished
-    library = project.folder / "workflow" / "serflow"
+    library, code = project.folder / "workflow" / "serflow", project.folder / "workflow"
+    files, tables = contents(code), project.tables()
     with added(library, {"models/toy.py": MODEL, "heads/loudest.py": HEAD}):
+        more = contents(code)
+        assert len(more) == len(files) + 2 and more.items() >= files.items()
         assert project.planned() == {}
         asked = project.planned(**PAPER)
         assert asked["finetune"] == 2
+        # What is said of the frames of splices is asked of every system of a fold in one job.
         evaluation = {"table", "cards", "figures", "splice_frames", "frames_table"}
         assert set(asked) <= {"finetune", *evaluation, "configuration", "all"}
         code, printed = project.run("--", "results/demo/tables/sixth.csv", **PAPER)
@@ -98,4 +107,5 @@ def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
         assert {"train loss", "train emotion", "train gender"} <= set(history.quantity)
         table = pd.read_csv(project.folder / "results/demo/tables/sixth.csv")
         assert set(table.system) == {"majority", "loud"}
+        assert project.tables().items() >= tables.items()
     assert project.planned() == {}

@@ -16,6 +16,7 @@ from serflow.frames import FrameStore, batches_by_length
 from serflow.normalisation import moments
 from serflow.padding import padded
 from serflow.progress import say
+from serflow.registry import chosen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,7 @@ class LabelledBatches(torch.utils.data.Dataset):
             genders = rows["gender"].fillna("unknown").to_numpy()
             of_class = [[own[genders[own] == gender] for gender in np.unique(genders[own])] for own in of_class]
         self.of_class = of_class
-        self.columns = {name: COLUMNS[name](rows, self) for name in needs}
+        self.columns = {name: chosen(name, COLUMNS, "a head needs the column")(rows, self) for name in needs}
 
     def __len__(self) -> int:
         return self.steps
@@ -226,7 +227,7 @@ INTENSITY_BATCHES = {"strengths": StrengthBatches, "mixtures": MixedBatches}  # 
 
 class NeutralPartners:
     """For an utterance, a neutral one of the same speaker: never itself, and of another sentence where `texts` are to
-    differ."""
+    differ and known: the empty one is not."""
 
     def __init__(self, rows: pd.DataFrame, texts: bool = False) -> None:
         """`rows`: frame with `emotion, speaker` and, for `texts`, `text`."""
@@ -239,7 +240,9 @@ class NeutralPartners:
         """The numbers of all partners of an utterance."""
         found = self.neutral_of[self.speakers[number]]
         found = found[found != number]
-        return found if self.texts is None else found[self.texts[found] != self.texts[number]]
+        if self.texts is None or not self.texts[number]:
+            return found
+        return found[self.texts[found] != self.texts[number]]
 
     def of(self, rng: np.random.Generator, number: int) -> int:
         """One of them."""
@@ -254,6 +257,9 @@ def partner(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
             "No speaker to fit on has a neutral utterance of another sentence to be paired with: call the class "
             "neutral in corpus.classes, or choose a head that needs no partner."
         )
+    silent = (rows["text"] == "").sum()
+    if silent:
+        say(f"what is said in {silent} of {len(rows)} utterances is not known: their partners may say the same")
     alone = len(rows) - partners.known.sum()
     if alone:
         say(f"{alone} of {len(rows)} utterances have no neutral partner of their speaker, and go without")
