@@ -43,7 +43,7 @@ def card(
         "## Use",
         f"```\nserflow predict <files or folders> --model {folder}\n```",
         f"```python\nimport serflow\nmodel = serflow.load({folder!r})\n"
-        "model(waveform, rate)[0].probabilities  # of the first minute, or of all there is\n```",
+        "model(waveform, rate)[0].probabilities  # of all, or the first 10 s of over a minute\n```",
         _models(folder, settings["final"], protocol),
         "## Scores",
         f"UA {_points(scores.UA, scores.UA_low, scores.UA_high)} %, WA {100 * scores.WA:.1f} %, macro-F1 "
