@@ -1,5 +1,6 @@
 """Ways of CPUs against torch's own."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_packed_linear_layers_equal_torch_s(width):
             with fast:
                 ours = layer(one)
             torch.testing.assert_close(ours, layer(one), atol=1e-5, rtol=1e-5)
-    assert len(fast.packed) == (width == 512)
+    assert len(fast.packed) == (fast.packs and width == 512)
 
 
 FAULTS = """
@@ -137,8 +138,8 @@ print(faults())
 
 
 def test_memory_stays_inside_and_goes_back_outside():
-    if not torch.backends.mkldnn.is_available() or torch.cuda.is_available():
-        pytest.skip("not a CPU with glibc")
+    if torch.cuda.is_available() or not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("on a GPU, or without glibc, memory is left as it is")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True)
     inside, outside = map(int, done.stdout.split())

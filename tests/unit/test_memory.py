@@ -1,7 +1,6 @@
 """Ten hours of speech take no more memory than one: what grows with them stays on disk, or is a number a frame."""
 
 import multiprocessing
-import os
 import threading
 from pathlib import Path
 
@@ -31,7 +30,6 @@ def memory():
 
 def peaks(folder, all_hours):
     """What clustering and pretraining add at their peak to the process' memory, in MB, for each number of hours."""
-    os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     return [peak(folder / str(number), hours) for number, hours in enumerate(all_hours)]
 

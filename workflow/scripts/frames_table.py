@@ -1,7 +1,5 @@
 """Gather what is known of the frames of splices in one table, and draw a few splices."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from job import job
@@ -11,11 +9,9 @@ from serflow.evaluation.splices import frames_table, layer_points, to_markdown
 
 
 def gathered(paths):
-    """All rows, with the seed that they were made with."""
-    parts = [pd.read_parquet(path) for path in paths]
-    seeds = [int(Path(path).parts[-3].removeprefix("seed-")) for path in paths]
-    parts = [part.assign(seed=seed) for part, seed in zip(parts, seeds, strict=True) if len(part)]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["kind", "name", "speaker"])
+    """All rows; folds without splices, and seeds of which nothing is asked, have none."""
+    parts = [part for part in map(pd.read_parquet, paths) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["speaker"])
 
 
 with job(snakemake) as made:
@@ -25,10 +21,10 @@ with job(snakemake) as made:
     speakers = pd.concat([scores, labels]).query("speaker != ''")["speaker"].nunique()
     write_csv(snakemake.output.csv, table)
     write_text(snakemake.output.markdown, to_markdown(table, titles, control, speakers))
-    shown = pd.read_parquet(snakemake.input.timelines[0])
+    shown = pd.read_parquet(snakemake.input.timelines[0])  # empty where no pattern that is drawn was joined
     with replacing(snakemake.output.figures) as folder:
         folder.mkdir()
-        for _, rows in shown.groupby("splice", sort=False):
+        for _, rows in shown.groupby("splice", sort=False) if len(shown) else ():
             for form in ("png", "svg"):
                 save(timeline(rows, titles), folder / f"timeline-{rows['pattern'].iloc[0]}.{form}")
         points = layer_points(units)

@@ -18,7 +18,7 @@ from serflow.progress import LINES, say
 gc.disable()  # until all is imported: looking for garbage among what stays takes a sixth of that time
 
 LAST_LINES = 12
-ON_GPUS = ("train_intensity", "intensity", "embed", "cluster", "pretrain", "finetune")  # rules
+ON_GPUS = ("train_intensity", "intensity", "embed", "cluster", "pretrain", "finetune", "splice_frames")  # rules
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 

@@ -1,6 +1,7 @@
 """What a fold's intensities, systems and units say of the frames of its test speakers' splices."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,27 +34,30 @@ from serflow.splices import NEUTRAL, SEAM, heard_alone, planned, write_splices
 
 
 def joined(plan, path):
-    """The splices of a plan, whose sound is kept at `path`, and their pieces."""
+    """The splices of a plan, whose sound is kept at `path`."""
     pieces = write_splices(plan, audio, path)
-    return Splices(FrameStore(path), pieces), pieces
+    return Splices(FrameStore(path), pieces)
 
 
-def embedded(entry, layer, splices, path):
-    """A frame store at `path` of a layer of an encoder."""
+def embedded(entry, encoder, layer, splices):
+    """A frame store of a layer of an encoder."""
     kind = model_of(entry["start"])
-    store = splices.audio if kind.reads == "audio" else features(kind.reads, splices, path.with_suffix(".read"))
+    store = splices.audio if kind.reads == "audio" else features(kind.reads, splices)
     told = pd.DataFrame({"utterance": splices.names, "speaker": map(splices.speaker, splices.names)})
     fitted = FrameStore(entry["store"]) if entry["normalisation"] == "training" else store
     moments = shared_moments(entry["normalisation"], fitted, told, heard)
-    encoder = encoder_at(entry["start"], seed)
     frames = embed(encoder, Inputs(store, kind.stack, moments), splices.names, layer, batch_seconds())
+    path = Path(tempfile.mkdtemp(dir=folder), "frames.arrow")
     with writing_frames(path, encoder.config.hidden_size, hop=kind.stack / 100) as writer:
         for name, states in frames:
             writer.append(name, states)
     return FrameStore(path)
 
 
-def features(kind, splices, path):
+@cache
+def features(kind, splices):
+    """A frame store of features of splices."""
+    path = Path(tempfile.mkdtemp(dir=folder), "frames.arrow")
     with writing_frames(path, WIDTHS[kind]) as writer:
         for name in splices.names:
             writer.append(name, extracted(kind, splices.waveform(name)))
@@ -61,14 +65,17 @@ def features(kind, splices, path):
 
 
 with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
-    settings, folder, seed = snakemake.params.settings, Path(temporary), int(snakemake.wildcards.seed)
+    settings, folder, seed = dict(snakemake.params.settings), Path(temporary), int(snakemake.wildcards.seed)
     audio, folds = FrameStore(snakemake.input.audio), pd.read_parquet(snakemake.input.folds)
     plan = planned(pd.read_parquet(snakemake.input.utterances), **settings["splices"])
     heard, _ = heard_by(folds, f"fold-{snakemake.wildcards.fold}", settings["selection"])
-    train, heard_pieces = joined(heard_alone(plan, heard), folder / "train")
+    train = joined(heard_alone(plan, heard), folder / "train")
     own = folds[(folds.fold == int(snakemake.wildcards.fold)) & (folds.part == "test")]
-    every, pieces = joined(heard_alone(plan, own.utterance), folder / "test")
+    every = joined(heard_alone(plan, own.utterance), folder / "test")
     test = every.without(SEAM)
+    if not (len(train) and len(test)):
+        say("nothing is asked: no speaker of this fold has neutral and emotional recordings to join")
+        settings |= {"intensities": {}, "systems": {}, "units": {}, "encoders": {}, "first": False}
     found, asked = Findings(test), (test.audio, test.names, batch_seconds())
     for name, entry in settings["intensities"].items():
         model = load(entry["method"], Path(entry["model"]).parent) if entry["model"] else None
@@ -81,24 +88,27 @@ with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
             found.attention(name, [(one.splice, one.weights) for one in told])
         say(f"system {name} of {len(test)} splices")
     if settings["first"]:
-        classes = sorted({NEUTRAL, *heard_pieces.emotion})
+        classes = sorted({NEUTRAL, *train.pieces.emotion})
         told = reference(train.without(SEAM), test, classes)
         found.posteriors("reference", classes, [(splice, posteriors, NEUTRAL) for splice, posteriors in told])
         found.seams(seam_control(train, every))
         say("reference and seams")
     phones = phone_like(train, test, seed) if settings["units"] or settings["encoders"] else {}
     for name, entry in settings["units"].items():
-        path = folder / f"{name}.arrow"
-        frames = embedded(entry, entry["layer"], test, path) if entry["start"] else features("mfcc", test, path)
-        found.clustered(name, frames, phones, Clustering(np.load(entry["centroids"], allow_pickle=False), 0.0), seed)
+        kmeans = Clustering(np.load(entry["centroids"], allow_pickle=False), 0.0)
+        if entry["start"]:
+            frames = embedded(entry, encoder_at(entry["start"], seed), entry["layer"], test)
+        else:
+            frames = features("mfcc", test)
+        found.clustered(name, frames, phones, kmeans, seed)
         say(f"units {name} of {len(test)} splices")
     for name, entry in settings["encoders"].items():
-        for layer in range(1 + encoder_at(entry["start"], seed).config.num_hidden_layers):
-            known = embedded(entry, layer, train, folder / f"{name}-{layer}.train")
+        encoder = encoder_at(entry["start"], seed)
+        for layer in range(1 + encoder.config.num_hidden_layers):
+            known = embedded(entry, encoder, layer, train)
             kmeans = fit_kmeans(known.stack(train.names, MOST_FRAMES, seed), PHONE_LIKE, seed)
-            asked = embedded(entry, layer, test, folder / f"{name}-{layer}.test")
-            found.clustered(name, asked, phones, kmeans, seed, layer)
+            found.clustered(name, embedded(entry, encoder, layer, test), phones, kmeans, seed, layer)
         say(f"layers of {name}")
-    write_parquet(snakemake.output.segments, pieces, made)
+    write_parquet(snakemake.output.segments, every.pieces, made)
     for part in ("scores", "labels", "units", "timelines"):
-        write_parquet(snakemake.output[part], pd.DataFrame(getattr(found, part)), made)
+        write_parquet(snakemake.output[part], pd.DataFrame(getattr(found, part)).assign(seed=seed), made)

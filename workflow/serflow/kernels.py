@@ -45,14 +45,15 @@ class FastTraining(TorchFunctionMode):
 
 
 class FastInference(TorchFunctionMode):
-    """Inside, large linear layers have their weights in the order that oneDNN wants, from their first use on."""
+    """Inside, large linear layers have their weights in the order that oneDNN, where torch has it, wants, from their
+    first use on."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.packed = {}
+        self.packed, self.packs = {}, torch.backends.mkldnn.is_available()
 
     def __torch_function__(self, function, types, args=(), kwargs=None) -> object:
-        if function is functional.linear and not kwargs and args[1].numel() >= FEWEST_PACKED:
+        if self.packs and function is functional.linear and not kwargs and args[1].numel() >= FEWEST_PACKED:
             return self.linear(*args)
         return function(*args, **(kwargs or {}))
 

@@ -73,7 +73,7 @@ def to_markdown(table: pd.DataFrame, titles: dict[str, str], control: str | None
             own, auc = told.loc["system", name], ("posterior", name, "auc")
             error = own.loc["error"]
             cells = [_share(own.loc["UA"]), _share(error), _share(own.loc["everywhere"], interval=False)]
-            cells += [_against(error, 100), _plain(own.loc["boundary"].value, "{:.2f} s")]
+            cells += [_against(error, "{:+.1f}", 100), _plain(own.loc["boundary"].value, "{:.2f} s")]
             cells.append(_plain(told.loc[auc].value) if auc in told.index else "-")
             lines.append([escaped((titles | TITLES)[name]), *cells])
         text += [*aligned(lines), "", _systems_note(speakers), ""]
@@ -86,14 +86,14 @@ def to_markdown(table: pd.DataFrame, titles: dict[str, str], control: str | None
                 own = told.loc[kind, name]
                 title = escaped((titles | TITLES).get(name, name))
                 auc, precision = own.loc["auc"], own.loc["precision"]
-                lines.append([title, KINDS[kind], _within(auc), _plain(precision.value), _against(auc, 1)])
+                lines.append([title, KINDS[kind], _within(auc), _plain(precision.value), _against(auc)])
         text += ["## Emotional frames from neutral ones", "", *aligned(lines), "", SCORES_NOTE, ""]
     if _names(table, "units"):
         lines = [["Units", "Emotion PNMI", "By chance", "Difference", "Emotion purity", "Phone-like PNMI"]]
         for name in _names(table, "units"):
             own = told.loc["units", name]
             cells = [_within(own.loc["emotion_pnmi"], "{:.3f}"), _plain(own.loc["chance_pnmi"].value, "{:.3f}")]
-            cells.append(_against(own.loc["emotion_pnmi"], 1, "{:+.3f}"))
+            cells.append(_against(own.loc["emotion_pnmi"], "{:+.3f}"))
             cells += [_plain(own.loc[name].value, "{:.3f}") for name in ("emotion_purity", "phone_pnmi")]
             lines.append([escaped(name), *cells])
         text += ["## Units", "", *aligned(lines), "", UNITS_NOTE, ""]
@@ -105,10 +105,8 @@ def _systems(labels):
     if labels.empty:
         return
     one = labels[labels["name"] == labels["name"].iloc[0]]
-    nowhere = one.assign(
-        name=NOWHERE, right=one["seconds"].where(one["emotion"] == NEUTRAL, 0.0), boundary=float("nan")
-    )
-    nowhere = nowhere.assign(right_everywhere=nowhere["right"])
+    right = one["seconds"].where(one["emotion"] == NEUTRAL, 0.0)
+    nowhere = one.assign(name=NOWHERE, right=right, right_everywhere=right, boundary=float("nan"))
     for name, own in pd.concat([nowhere, labels]).groupby("name", sort=False):
         summed = own.groupby(["speaker", "emotion"])[["seconds", "right", "right_everywhere"]].sum()
         shares = summed["right"] / summed["seconds"]
@@ -123,6 +121,8 @@ def _systems(labels):
 
 def _scores(scores, control):
     """Rows of every score of frames, and of the detector of seams."""
+    if scores.empty:
+        return
     measured = scores[scores["kind"] != "seams"]
     means = measured.groupby(["kind", "name", "speaker"], sort=False)[["auc", "precision"]].mean()
     least = measured[(measured["kind"] == "intensity") & (measured["name"] == control)]
@@ -174,10 +174,10 @@ def _within(row, form="{:.2f}"):
     return f"{plain} [{form.format(row.low)}, {form.format(row.high)}]" if row.low == row.low else plain
 
 
-def _against(row, factor, form=None):
+def _against(row, form="{:+.2f}", factor=1):
     if pd.isna(row.difference):
         return "-"
-    told = (form or ("{:+.1f}" if factor == 100 else "{:+.2f}")).format(factor * row.difference)
+    told = form.format(factor * row.difference)
     return told if pd.isna(row.p) else f"{told}, {written(row.p)}"
 
 

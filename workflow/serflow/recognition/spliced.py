@@ -37,31 +37,26 @@ class Splices:
     """Splices in a frame store of audio, and their `pieces`, see `serflow.splices.write_splices`."""
 
     def __init__(self, audio: FrameStore, pieces: pd.DataFrame) -> None:
-        self.audio, self._pieces = audio, dict(list(pieces.groupby("splice", sort=False)))
-        self.names = list(self._pieces)
+        self.audio, self.pieces = audio, pieces
+        self._of = dict(list(pieces.groupby("splice", sort=False)))
+        self.names = list(self._of)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def without(self, pattern: str) -> Splices:
         """Those of other patterns."""
-        return self._some(lambda name: self.pattern(name) != pattern)
+        return Splices(self.audio, self.pieces[self.pieces["pattern"] != pattern])
 
     def of(self, pattern: str) -> Splices:
         """Those of a pattern."""
-        return self._some(lambda name: self.pattern(name) == pattern)
-
-    def _some(self, chosen):
-        some = object.__new__(Splices)
-        some.audio, some._pieces = self.audio, self._pieces
-        some.names = [name for name in self.names if chosen(name)]
-        return some
+        return Splices(self.audio, self.pieces[self.pieces["pattern"] == pattern])
 
     def pattern(self, name: str) -> str:
-        return self._pieces[name]["pattern"].iloc[0]
+        return self._of[name]["pattern"].iloc[0]
 
     def speaker(self, name: str) -> str:
-        return self._pieces[name]["speaker"].iloc[0]
+        return self._of[name]["speaker"].iloc[0]
 
     def waveform(self, name: str) -> np.ndarray:
         """`[N]` at 16 kHz."""
@@ -72,11 +67,11 @@ class Splices:
 
     def seams(self, name: str) -> list[float]:
         """Where in s a piece ends and the next begins."""
-        return self._pieces[name]["end"].tolist()[:-1]
+        return self._of[name]["end"].tolist()[:-1]
 
     def emotional(self, name: str) -> list[Segment]:
         """The segments that are not neutral."""
-        told = self._pieces[name]
+        told = self._of[name]
         segments = [Segment(*row) for row in zip(told["start"], told["end"], told["emotion"], strict=True)]
         return [segment for segment in segments if segment.label != NEUTRAL]
 
