@@ -294,6 +294,7 @@ def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repo
     assert "are to be run" in alone.make("commit-artifacts", fails=True)
     alone.call(*alone.snakemake)
     alone.kill("serflow", "commit", once=alone.folder / ".dvc" / "cache" / "files")
+    (alone.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write":')  # as DVC is found now and then
     alone.make("commit-artifacts")
     assert alone.is_clean()
     assert alone.digests() == repository.digests()

@@ -44,6 +44,8 @@ def plan(names: Collection[str] = ()) -> None:
 def _planned(names=()):
     """`plan`, and the `Workflow` of each corpus."""
     known, stages, workflows = corpora(), {}, []
+    if not names:  # no stage of DVC is running
+        _drop_half_a_lock()
     for name in names or known:
         if name not in known:
             raise UserError(f"config/corpora.yaml has no corpus '{name}': add it, or make dvc.yaml without it.")
@@ -77,6 +79,7 @@ def commit() -> None:
 
 def restore() -> None:
     """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
+    _drop_half_a_lock()
     folder = _cache()
     _check_cache(folder, listings=True)
     if cache.lacks(folder):
@@ -120,6 +123,28 @@ def _cache():
         raise UserError("There is no dvc.lock, so nothing was recorded here: make tables")
     cache.recorded()
     return Path(_told("cache", "dir").strip())
+
+
+def _drop_half_a_lock():
+    """DVC writes in place who works on what: killed just then, every later command of it would refuse to begin."""
+    file = Path(".dvc/tmp/rwlock")
+    if not _is_half(file):
+        return
+    from dvc.lock import make_lock  # takes a second to import
+
+    with make_lock(f"{file}.lock", tmp_dir=str(file.parent)):  # a living one may be writing
+        if _is_half(file):
+            file.unlink()
+
+
+def _is_half(file):
+    try:
+        json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def _check_cache(folder, told=(), listings=False):
