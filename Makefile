@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo report test fuzz slurm slurm-demo slurm-test environment lock tables dvc.yaml commit-artifacts restore verify
+.PHONY: demo claims report test fuzz slurm slurm-demo slurm-test environment lock tables dvc.yaml commit-artifacts restore verify
 
 # Every paper that learns in minutes, on speech that serflow synthesises.
 PAPERS := config/ems.yaml config/tf-transformer.yaml config/dsnet.yaml config/gemo-clap.yaml
 
 demo: $(BIN)/.ready
 	$(BIN)/snakemake --cores all --configfile $(PAPERS)
+
+# results/claims.md: what the tables of all corpora of results/ say of each paper's claims, together.
+claims: $(BIN)/.ready
+	$(BIN)/serflow claims
 
 # results/report.html: all corpora of results/ that have tables, on one page.
 report: $(BIN)/.ready

@@ -27,8 +27,32 @@ rule audit:
         "../scripts/audit.py"
 
 
+rule planned:
+    input:
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        csv=f"{RESULTS}/tables/planned.csv",
+    log:
+        f"{LOGS}/tables/planned.log",
+    benchmark:
+        f"{RUN}/jobs/tables/planned.jsonl"
+    priority: 100
+    localrule: True
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        settings=every_claim(),
+        code=code("planned"),
+    message:
+        "Writing down what is claimed"
+    script:
+        "../scripts/planned.py"
+
+
 rule table:
     input:
+        planned=rules.planned.output.csv,
         predictions=table_predictions,
         validations=table_validations,
         maskings=table_maskings,

@@ -7,9 +7,11 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_csv, write_json, write_text
+from serflow.evaluation.claims import note_seen
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
 from serflow.evaluation.results import read_predictions
+from serflow.evaluation.stamps import STAMP
 from serflow.evaluation.tables import (
     build_table,
     cautions,
@@ -57,7 +59,9 @@ with job(snakemake) as made:
     if snakemake.input.intensity:
         notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
     notes += [settings["stamp"]]
-    write_csv(snakemake.output.csv, table)
+    output = Path(snakemake.output.csv)
+    note_seen(output.parent, output.stem, STAMP.search(settings["stamp"])[1], table)
+    write_csv(output, table)
     title = escaped(settings["title"])
     write_text(snakemake.output.markdown, f"# {title}\n\n{to_markdown(table, notes, warned)}")
     write_text(snakemake.output.latex, to_latex(table, notes, warned))

@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> int | None:
     _predict(commands)
     _models(commands)
     _versioning(commands)
+    _claims(commands)
     _report(commands)
     _export(commands)
     _import(commands)
@@ -131,6 +132,17 @@ def _report(commands):
     parser.set_defaults(run=_run_report)
 
 
+def _claims(commands):
+    text = "gather what is claimed, on every corpus and pooled, from the tables of results/"
+    parser = commands.add_parser(
+        "claims",
+        help=text,
+        description=f"To {text}: writes results/claims.csv, .md, .json and .svg, and results/README.md with every "
+        "table. Needs no artifact but the tables.",
+    )
+    parser.set_defaults(run=_run_claims)
+
+
 def _export(commands):
     text = "write a saved model for use without serflow, as a class of transformers or as an ONNX graph"
     parser = commands.add_parser(
@@ -177,6 +189,12 @@ def _run_report(options):
     for sentence in report.write(options.folders or report.finished(), options.output):
         print(sentence)
     print(f"Report: {options.output}")
+
+
+def _run_claims(options):
+    from serflow.evaluation import overview
+
+    print(overview.write())
 
 
 def _run_predict(options):

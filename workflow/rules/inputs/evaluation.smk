@@ -34,6 +34,20 @@ def frames_table():
     return [*expand(f"{RESULTS}/tables/frames.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/frames"]
 
 
+def every_claim():
+    """What the tables claim: {claims, seeds, synthesised}."""
+    titles = {name: system["title"] for name, system in config["systems"].items()}
+    claims = [
+        {
+            "paper": paper, "system": name, "baseline": table["rows"][name], "title": table["title"],
+            "name": titles[name], "against": titles.get(table["rows"][name], table["rows"][name]),
+        }
+        for paper, table in config["tables"].items()
+        for name in table["claims"]
+    ]  # fmt: skip
+    return {"claims": claims, "seeds": len(config["seeds"]), "synthesised": bool(MADE_SPEECH)}
+
+
 def levels_table(form):
     """Intensities against how strongly emotions were meant, where there are both."""
     return f"{RESULTS}/tables/levels.{form}" if INTENSITIES and has_levels(config["corpus"]["adapter"]) else []

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -208,6 +209,70 @@ def timeline(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
     clustered.set_xlim(0, duration)
     clustered.set_xlabel("seconds")
     figure.suptitle(f"Splice {rows['splice'].iloc[0]}", x=0.02, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def forest(claims: pd.DataFrame) -> Figure:
+    """Differences in UA of all claims, in points, with intervals: a line a corpus, hollow where it is not pooled, and
+    a bold one for what is.
+
+    claims: frame of title, paper, name, against, scope, corpus, difference, low, high, note, a claim's rows together.
+    """
+    corpora = list(claims["corpus"][claims["scope"] == "corpus"].unique())
+    colors = dict(zip(corpora, cycle(SERIES)))
+    shown = claims[claims["difference"].notna()]
+    places, place, texts = [], 0.0, []
+    for _, paper in shown.groupby("paper", sort=False):
+        texts.append((place, paper["title"].iloc[-1], "bold"))
+        place += 1
+        for _, rows in paper.groupby(["system", "baseline"], sort=False):
+            places += [place + 0.28 * step for step in range(len(rows))]
+            texts.append(
+                (np.mean(places[-len(rows) :]), f"{rows['name'].iloc[-1]}  vs  {rows['against'].iloc[-1]}", "normal")
+            )
+            place += 0.28 * len(rows) + 0.45
+        place += 0.3
+    figure = Figure(figsize=(10, 0.6 + 0.33 * max(place, 2)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=MUTED, linewidth=1)
+    for row, height in zip(shown.itertuples(), places, strict=True):
+        alone = row.scope == "corpus"
+        color = colors[row.corpus] if alone else INK
+        style = {"marker": "o" if alone else "D", "markersize": 4 if alone else 6, "linewidth": 1 if alone else 2}
+        if row.note.startswith("not pooled"):
+            style |= {"markerfacecolor": "white", "linewidth": 0.6}
+        axes.plot(
+            100 * np.array([row.low, row.high]), [height, height], color=color, linewidth=style.pop("linewidth")
+        )
+        axes.plot(100 * row.difference, height, color=color, linestyle="", **style)
+    for height, text, weight in texts:
+        axes.text(
+            -0.01,
+            height,
+            text,
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            weight=weight,
+            fontsize=8.5,
+            clip_on=False,
+        )
+    handles = [
+        Line2D([], [], color=color, marker="o", markersize=4, label=corpus) for corpus, color in colors.items()
+    ]
+    if (shown["scope"] != "corpus").any():
+        handles.append(Line2D([], [], color=INK, marker="D", markersize=6, linewidth=2, label="pooled"))
+    axes.set_ylim(place, -0.7)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("points of UA ahead of its baseline, 95 % interval (hollow: not pooled)")
+    if handles:
+        axes.legend(
+            handles=handles, frameon=False, ncols=len(handles), loc="lower left", bbox_to_anchor=(0, 1), fontsize=8.5
+        )
     return figure
 
 

@@ -96,7 +96,7 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return corrected
 
 
-def resolvable(error: float, blocks: int, claims: int = 1) -> float:
+def resolvable(error: float, blocks: float, claims: int = 1) -> float:
     """The smallest true difference that the first of `claims` under Holm finds 4 times in 5 (noncentral t).
 
     `error`: the standard error of a difference over `blocks`. NaN where nothing can be tested.
@@ -119,6 +119,21 @@ def planned_error(
     """
     of_speakers = speaker**2 + 0.25 / utterances / seeds
     return np.sqrt(2 * (network**2 / seeds + of_speakers * folds / speakers) / folds)
+
+
+def mean_of(values: ArrayLike, errors: ArrayLike, freedoms: ArrayLike) -> tuple[Estimate, np.ndarray]:
+    """Estimate of the mean of independent estimates, `[..., K]` each with its standard error and degrees of freedom,
+    and its own degrees of freedom (Welch 1947 and Satterthwaite 1946). All count alike: weights that follow errors
+    would make another question of every set of errors, where true values differ."""
+    values, variances = np.asarray(values, dtype=float), np.square(np.asarray(errors, dtype=float))
+    mean, error = values.mean(-1), np.sqrt(variances.sum(-1)) / values.shape[-1]
+    certain = error == 0
+    error, mean = np.where(certain, 1, error), np.round(mean, 12)
+    divided = np.where(certain[..., None], 1, variances)
+    freedom = divided.sum(-1) ** 2 / (divided**2 / np.asarray(freedoms)).sum(-1)
+    reach = np.where(certain, 0, stats.t.isf(ALPHA / 2, freedom) * error)
+    p = np.where(certain, mean == 0, 2 * stats.t.sf(np.abs(mean) / error, freedom))
+    return Estimate(mean, np.where(certain, 0, error), mean - reach, mean + reach, p), freedom
 
 
 def over_blocks(values: np.ndarray) -> Estimate:

@@ -278,20 +278,21 @@ def _cells(table, escape, bold):
 
 
 def _points(score, clean):
-    return f"{100 * score:.1f} ({_signed(score - clean)})"
-
-
-def _signed(difference):
-    return f"{MINUS if difference < 0 else '+'}{100 * abs(difference):.1f}"
+    return f"{100 * score:.1f} ({signed(score - clean)})"
 
 
 def _against(row, baseline):
-    difference = f"{_signed(row.difference)} vs {baseline}"
+    difference = f"{signed(row.difference)} vs {baseline}"
     if np.isnan(row.p):
         return difference
     if row.p_holm < ALPHA:
         return f"{difference}, {written(row.p_holm)}"
     return f"{difference}, not resolved ({100 * row.resolvable:.1f} would be)"
+
+
+def signed(difference: float) -> str:
+    """A difference of fractions in points, as papers print it."""
+    return f"{MINUS if difference < 0 else '+'}{100 * abs(difference):.1f}"
 
 
 def written(p: float) -> str:

@@ -122,12 +122,14 @@ def _outs(entry):
 
 
 def overview(stages: dict[str, dict]) -> dict:
-    """The stage that gathers the tables of `stages` on one page."""
-    tables = [path for entry in stages.values() for path in _outs(entry) if path.endswith(".md")]
+    """The stage that gathers the claims and tables of `stages`."""
+    tables = [path for entry in stages.values() for path in _outs(entry) if re.search(r"/tables/.*\.(md|csv)$", path)]
+    made = [f"results/{name}" for name in ("README.md", "claims.csv", "claims.md", "claims.svg")]
     return {
-        "cmd": "python -m serflow.evaluation.overview",
-        "deps": ["workflow/serflow/evaluation/overview.py", *tables],
-        "outs": [{"results/README.md": {"cache": False}}],
+        "cmd": "serflow claims",
+        "deps": [*(f"workflow/serflow/evaluation/{name}.py" for name in ("claims", "overview")), *tables],
+        "outs": [{path: {"cache": False}} for path in made],
+        "metrics": [{"results/claims.json": {"cache": False}}],
     }
 
 

@@ -1,0 +1,202 @@
+"""Claims, that an idea beats its baseline, and what came of them on every corpus and on all together (ours).
+
+tables/planned.csv   of a corpus: its claims, and what its design can resolve; written before anything is trained
+tables/seen.csv      of a corpus: every difference of a claim that was ever seen, in order, and by which configuration
+Verdicts are made of these and of the tables alone, so that a clone without artifacts has all that they need.
+"""
+
+import fcntl
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from serflow.artifacts import write_csv
+from serflow.errors import UserError
+from serflow.evaluation.stamps import MARK
+from serflow.evaluation.statistics import ALPHA, MIN_BLOCKS, holm, mean_of, over_blocks, planned_error, resolvable
+
+CLAIM = ["paper", "system", "baseline"]  # what a claim is, on whatever corpus; a paper is the key of a table
+TITLES = ["title", "name", "against"]  # and what they are called
+DESIGN = ["folds", "speakers", "seeds"]
+FOUND = ["UA", "difference", "low", "high", "p", "p_holm", "resolvable"]
+COLUMNS = [*CLAIM, *TITLES, "scope", "corpus", *FOUND, "planned", *DESIGN, "verdict", "note"]
+PLANNED = [*CLAIM, *TITLES, *DESIGN, "planned", "synthesised", "recordings"]
+SEEN = ["configuration", *CLAIM, "difference", "difference_low", "difference_high"]
+OF_TABLE = [
+    "system", "name", "UA", "baseline", "difference", "difference_low", "difference_high", "p", "p_holm",
+    "resolvable", *DESIGN, "unit",
+]  # fmt: skip
+ONE, POOLED, AT_LARGE = "corpus", "pooled", "at large"  # scopes
+VERDICTS = {  # in the order of a headline
+    "helps": "ahead of its baseline",
+    "harms": "behind it",
+    "not resolved": "not resolved",
+    "not tested": "not tested",
+}
+GUESSED = 0.01  # to beat a baseline that is so little ahead of guessing is no claim
+
+
+def verdict(difference: float, p: float) -> str:
+    """A key of VERDICTS; p is corrected, and NaN where nothing could be tested."""
+    if np.isnan(p):
+        return "not tested"
+    if p >= ALPHA:
+        return "not resolved"
+    return "helps" if difference > 0 else "harms"
+
+
+def planned(claims: Iterable[dict], folds: int, speakers: int, seeds: int, **of_corpus: object) -> pd.DataFrame:
+    """What planned.csv says: `claims`, dicts of CLAIM and TITLES, with the difference that a design would resolve 4
+    times in 5 of the first of a table's; `of_corpus`: synthesised, and a digest of its recordings."""
+    table = pd.DataFrame(claims, columns=[*CLAIM, *TITLES]).assign(folds=folds, speakers=speakers, seeds=seeds)
+    error, family = planned_error(folds, speakers, seeds), table.groupby("paper")["system"].transform("count")
+    return table.assign(planned=[resolvable(error, folds, own) for own in family], **of_corpus)[PLANNED].round(4)
+
+
+def note_seen(folder: Path, paper: str, configuration: str, table: pd.DataFrame) -> None:
+    """Write down in seen.csv of `folder`, tables/ of a corpus, what the claims of a table have come to, unless they
+    were last seen by the same configuration. Several tables may be at it at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".seen.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        seen = _read(folder / "seen.csv", SEEN)
+        if configuration not in seen["configuration"][seen["paper"] == paper].tolist()[-1:]:
+            new = table[table["p"].notna()].assign(configuration=configuration, paper=paper)
+            write_csv(folder / "seen.csv", pd.concat([seen, new[SEEN]]) if len(seen) else new[SEEN])
+
+
+def gather(results: Path) -> pd.DataFrame:
+    """Every claim of every corpus below `results`, then pooled: a frame of COLUMNS, fractions of 1, a claim's rows
+    together, by paper.
+
+    Pooled is the mean over the corpora, which count alike: its interval is of these corpora, whose true effects may
+    differ. At large is Student's t over three corpora or more: of others like them. Each scope is a Holm family.
+    A corpus of synthesised speech, of too few folds or of recordings that another one has is told, but not pooled.
+    """
+    rows = [row for folder in sorted(results.glob("*/tables")) for row in _of_corpus(folder)]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "recordings"])
+    table["order"] = table.groupby(CLAIM, sort=False).ngroup()
+    for _, own in table[pools(table) & (table["recordings"] != "")].groupby([*CLAIM, "recordings"]):
+        table.loc[own.index[1:], "note"] = f"not pooled: the recordings of {own['corpus'].iloc[0]}"
+    table = pd.concat([table, *(_family(table, scope) for scope in (POOLED, AT_LARGE))], ignore_index=True)
+    table["first"] = table.groupby("paper")["order"].transform("min")
+    table = table.sort_values(["first", "order"], kind="stable", ignore_index=True)
+    return table[COLUMNS].astype(dict.fromkeys(DESIGN, "Int64"))
+
+
+def pools(table: pd.DataFrame) -> pd.Series:
+    """Which rows of `gather` are of one corpus and count for what is pooled."""
+    return (table["scope"] == ONE) & table["p"].notna() & ~table["note"].str.startswith("not pooled")
+
+
+def _of_corpus(folder):
+    """The rows of a corpus: its tables' claims, those of tables that are still to come, and those withdrawn."""
+    plans, seen, done = _read(folder / "planned.csv", PLANNED), _read(folder / "seen.csv", SEEN), set()
+    of_corpus = {"scope": ONE, "corpus": folder.parent.name}
+    synthesised = plans["synthesised"].eq(True).any()
+    for paper, title, table, earlier in _tables(folder):
+        own, history = (frame[frame["paper"] == paper] for frame in (plans, seen))
+        would = own.set_index("system")["planned"]
+        done |= {(paper, row.system, row.baseline) for row in table.itertuples()}
+        for row in table.itertuples():
+            note = _why_not_pooled(synthesised, earlier, row.unit) or _changes(history, row.system)
+            by_plan = resolvable(planned_error(row.folds, row.speakers, row.seeds), row.folds, len(table))
+            yield {
+                **of_corpus, **dict(zip(CLAIM, (paper, row.system, row.baseline), strict=True)), "title": title,
+                "name": row.name, "against": row.against, "UA": row.UA, "difference": row.difference,
+                "low": row.difference_low, "high": row.difference_high, "p": row.p, "p_holm": row.p_holm,
+                "resolvable": row.resolvable, "planned": would.get(row.system, round(by_plan, 4)),
+                "folds": row.folds, "speakers": row.speakers, "seeds": row.seeds,
+                "verdict": verdict(row.difference, row.p_holm), "note": note,
+                "recordings": own["recordings"].min() if len(own) else "",
+            }  # fmt: skip
+    for row in plans.to_dict("records"):
+        if tuple(row[key] for key in CLAIM) not in done:
+            done.add(tuple(row[key] for key in CLAIM))
+            yield {**row, **of_corpus, "verdict": "not tested", "note": "planned"}
+    for row in seen.drop_duplicates(CLAIM, keep="last").to_dict("records"):
+        if tuple(row[key] for key in CLAIM) not in done:
+            told = {"title": row["paper"], "name": row["system"], "against": row["baseline"]}
+            ends = {end: row[f"difference_{end}"] for end in ("low", "high")}
+            note = f"not pooled: withdrawn after it was seen (by {row['configuration']})"
+            yield {**row, **told, **ends, **of_corpus, "verdict": "not tested", "note": note}
+
+
+def _tables(folder):
+    """(key, title, claims, whether it is marked as of another protocol) of every table whose rows are systems."""
+    for path in sorted(folder.glob("*.csv")):
+        page, scores = path.with_suffix(".md"), path.with_name(f"{path.stem}-scores.csv")
+        if not (page.is_file() and scores.is_file()):
+            continue
+        table, kinds = _read(path, OF_TABLE), _read(scores, ["kind", "name"])
+        title, _, body = page.read_text(encoding="utf-8").partition("\n")
+        guessing = 1 / max(1, kinds["name"][kinds["kind"] == "class"].nunique())
+        titles = table.set_index("system")["name"]
+        table["against"] = table["baseline"].map(titles).fillna(table["baseline"])
+        telling = table["p"].notna() & (table["UA"] - table["difference"] > guessing + GUESSED)
+        yield path.stem, title.removeprefix("# "), table[telling], MARK in body
+
+
+def _why_not_pooled(synthesised, earlier, unit):
+    if synthesised:
+        return "not pooled: synthesised speech"
+    if earlier:
+        return "not pooled: of other classes, folds or seeds than the corpus' tables now"
+    return "" if unit == "fold" else "not pooled: too few folds to tell of methods"
+
+
+def _changes(history, system):
+    """What a claim had come to by configurations before the last."""
+    now = history["configuration"].tolist()[-1:]
+    before = history[(history["system"] == system) & ~history["configuration"].isin(now)]
+    told = [f"{100 * row.difference:+.1f} by {row.configuration}" for row in before.itertuples()]
+    return f"changed after it was seen: {', '.join(told)}" if told else ""
+
+
+def _family(table, scope):
+    """The rows of `scope`, POOLED or AT_LARGE."""
+    rows = []
+    for _, own in table[pools(table)].groupby("order"):
+        if len(own) < {POOLED: 2, AT_LARGE: MIN_BLOCKS}[scope]:
+            continue
+        values, freedoms = own["difference"].to_numpy(), own["folds"].to_numpy() - 1
+        errors = (own["high"] - own["low"]).to_numpy() / 2 / stats.t.isf(ALPHA / 2, freedoms)
+        if scope == POOLED:
+            found, freedom = mean_of(values, errors, freedoms)
+            would = [planned_error(*design) for design in own[DESIGN].to_numpy()]
+            expected, freely = mean_of(values, would, freedoms)
+        else:
+            found, freedom = over_blocks(values), len(own) - 1
+            expected, freely = found._replace(error=np.nan), freedom
+        told = own.iloc[-1][[*CLAIM, *TITLES, "order"]].to_dict()
+        numbers = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
+        counts = own[DESIGN].sum().to_dict() | {"seeds": own["seeds"].min()}
+        rows.append(
+            told
+            | numbers
+            | counts
+            | {"scope": scope, "corpus": f"{len(own)} corpora", "note": ""}
+            | {"error": found.error, "freedom": freedom, "expected": expected.error, "freely": freely}
+        )
+    made = pd.DataFrame(rows)
+    if len(made):
+        made["p_holm"] = holm(made["p"])
+        made["verdict"] = [verdict(*pair) for pair in made[["difference", "p_holm"]].to_numpy()]
+        for column, error, freedom in (("resolvable", "error", "freedom"), ("planned", "expected", "freely")):
+            made[column] = [resolvable(*pair, len(made)) for pair in made[[error, freedom]].to_numpy() + [0, 1]]
+    return made.reindex(columns=table.columns).round(4)
+
+
+def _read(path, columns):
+    """A frame; empty, of `columns`, where there is no file. UserError where it is damaged."""
+    if not path.is_file():
+        return pd.DataFrame(columns=columns)
+    try:
+        frame = pd.read_csv(path, dtype={"configuration": str, "recordings": str})  # hexadecimal: 12345e67 is none
+        frame[columns]
+        return frame
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is no table as serflow writes it ({error}): make it anew or delete it.") from error
