@@ -14,7 +14,8 @@ from tests.unit.test_evaluation import simulate
 from serflow.artifacts import write_csv, write_text
 from serflow.errors import UserError
 from serflow.evaluation import overview
-from serflow.evaluation.claims import AT_LARGE, ONE, POOLED, gather, note_seen, planned
+from serflow.evaluation.claims import AT_LARGE, ONE, POOLED, gather
+from serflow.evaluation.register import note_seen, planned
 from serflow.evaluation.stamps import MARK
 from serflow.evaluation.statistics import ALPHA, compare, mean_of, over_blocks
 from serflow.evaluation.tables import COLUMNS
@@ -156,7 +157,7 @@ def test_a_claim_that_was_changed_or_withdrawn_after_it_was_seen_says_so(tmp_pat
 def test_tables_that_are_written_at_once_are_all_seen(tmp_path):
     folder = table_at(tmp_path, "a")
     code = (
-        "import sys, pandas, pathlib; from serflow.evaluation.claims import note_seen; "
+        "import sys, pandas, pathlib; from serflow.evaluation.register import note_seen; "
         "folder = pathlib.Path(sys.argv[1]); table = pandas.read_csv(folder / 'paper.csv')\n"
         "for number in range(20): note_seen(folder, f'{sys.argv[2]}-{number}', '0' * 8, table)"
     )

@@ -6,7 +6,7 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_csv
-from serflow.evaluation.claims import planned
+from serflow.evaluation.register import planned
 
 with job(snakemake) as made:
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)

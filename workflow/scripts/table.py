@@ -7,11 +7,10 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_csv, write_json, write_text
-from serflow.evaluation.claims import note_seen
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
+from serflow.evaluation.register import note_seen
 from serflow.evaluation.results import read_predictions
-from serflow.evaluation.stamps import STAMP
 from serflow.evaluation.tables import (
     build_table,
     cautions,
@@ -60,7 +59,7 @@ with job(snakemake) as made:
         notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
     notes += [settings["stamp"]]
     output = Path(snakemake.output.csv)
-    note_seen(output.parent, output.stem, STAMP.search(settings["stamp"])[1], table)
+    note_seen(output.parent, output.stem, settings["configuration"], table)
     write_csv(output, table)
     title = escaped(settings["title"])
     write_text(snakemake.output.markdown, f"# {title}\n\n{to_markdown(table, notes, warned)}")

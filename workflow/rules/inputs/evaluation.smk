@@ -2,7 +2,7 @@
 from itertools import product
 
 from serflow.evaluation.recipes import recipe_sentences
-from serflow.evaluation.stamps import mark_earlier, misfits, stamp
+from serflow.evaluation.stamps import made_by, mark_earlier, misfits, stamp
 
 if workflow.is_main_process:  # a file that git brought is nobody's result, as far as Snakemake knows
     for table in misfits(config, Path(RESULTS) / "tables"):
@@ -18,7 +18,8 @@ def every_table():
     if not config["tables"]:
         return []
     forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
-    tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
+    tables = [f"{RESULTS}/tables/planned.csv"]
+    tables += expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
     others = (
         ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
@@ -158,7 +159,7 @@ def table_settings(wildcards):
     table = config["tables"][wildcards.table]
     unheard = {system: config["systems"][system].get("zero_shot") for system in table["rows"]}
     told = {"titles": table_titles(wildcards), "recipe": list(recipe_sentences(config, table["rows"]))}
-    told["stamp"] = stamp(config, wildcards.table)
+    told |= {"configuration": made_by(config, wildcards.table), "stamp": stamp(config, wildcards.table)}
     methods = {system: config["systems"][system]["method"] for system in table["rows"]}
     told["controls"] = {system: method for system, method in methods.items() if method in CONTROLS}
     return {**table, **told, "zero_shot": {system: classes for system, classes in unheard.items() if classes}}

@@ -1,30 +1,20 @@
-"""Claims, that an idea beats its baseline, and what came of them on every corpus and on all together (ours).
+"""What came of claims, that an idea beats its baseline, on every corpus and on all together (ours).
 
-tables/planned.csv   of a corpus: its claims, and what its design can resolve; written before anything is trained
-tables/seen.csv      of a corpus: every difference of a claim that was ever seen, in order, and by which configuration
-Verdicts are made of these and of the tables alone, so that a clone without artifacts has all that they need.
+Verdicts are made of the tables and of the register beside them alone, which a clone without artifacts has.
 """
 
-import fcntl
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from serflow.artifacts import write_csv
-from serflow.errors import UserError
+from serflow.evaluation.register import CLAIM, DESIGN, PLANNED, SEEN, TITLES, read
 from serflow.evaluation.stamps import MARK
 from serflow.evaluation.statistics import ALPHA, MIN_BLOCKS, holm, mean_of, over_blocks, planned_error, resolvable
 
-CLAIM = ["paper", "system", "baseline"]  # what a claim is, on whatever corpus; a paper is the key of a table
-TITLES = ["title", "name", "against"]  # and what they are called
-DESIGN = ["folds", "speakers", "seeds"]
 FOUND = ["UA", "difference", "low", "high", "p", "p_holm", "resolvable"]
 COLUMNS = [*CLAIM, *TITLES, "scope", "corpus", *FOUND, "planned", *DESIGN, "verdict", "note"]
-PLANNED = [*CLAIM, *TITLES, *DESIGN, "planned", "synthesised", "recordings"]
-SEEN = ["configuration", *CLAIM, "difference", "difference_low", "difference_high"]
 OF_TABLE = [
     "system", "name", "UA", "baseline", "difference", "difference_low", "difference_high", "p", "p_holm",
     "resolvable", *DESIGN, "unit",
@@ -46,26 +36,6 @@ def verdict(difference: float, p: float) -> str:
     if p >= ALPHA:
         return "not resolved"
     return "helps" if difference > 0 else "harms"
-
-
-def planned(claims: Iterable[dict], folds: int, speakers: int, seeds: int, **of_corpus: object) -> pd.DataFrame:
-    """What planned.csv says: `claims`, dicts of CLAIM and TITLES, with the difference that a design would resolve 4
-    times in 5 of the first of a table's; `of_corpus`: synthesised, and a digest of its recordings."""
-    table = pd.DataFrame(claims, columns=[*CLAIM, *TITLES]).assign(folds=folds, speakers=speakers, seeds=seeds)
-    error, family = planned_error(folds, speakers, seeds), table.groupby("paper")["system"].transform("count")
-    return table.assign(planned=[resolvable(error, folds, own) for own in family], **of_corpus)[PLANNED].round(4)
-
-
-def note_seen(folder: Path, paper: str, configuration: str, table: pd.DataFrame) -> None:
-    """Write down in seen.csv of `folder`, tables/ of a corpus, what the claims of a table have come to, unless they
-    were last seen by the same configuration. Several tables may be at it at once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".seen.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        seen = _read(folder / "seen.csv", SEEN)
-        if configuration not in seen["configuration"][seen["paper"] == paper].tolist()[-1:]:
-            new = table[table["p"].notna()].assign(configuration=configuration, paper=paper)
-            write_csv(folder / "seen.csv", pd.concat([seen, new[SEEN]]) if len(seen) else new[SEEN])
 
 
 def gather(results: Path) -> pd.DataFrame:
@@ -94,7 +64,7 @@ def pools(table: pd.DataFrame) -> pd.Series:
 
 def _of_corpus(folder):
     """The rows of a corpus: its tables' claims, those of tables that are still to come, and those withdrawn."""
-    plans, seen, done = _read(folder / "planned.csv", PLANNED), _read(folder / "seen.csv", SEEN), set()
+    plans, seen, done = read(folder / "planned.csv", PLANNED), read(folder / "seen.csv", SEEN), set()
     of_corpus = {"scope": ONE, "corpus": folder.parent.name}
     synthesised = plans["synthesised"].eq(True).any()
     for paper, title, table, earlier in _tables(folder):
@@ -131,7 +101,7 @@ def _tables(folder):
         page, scores = path.with_suffix(".md"), path.with_name(f"{path.stem}-scores.csv")
         if not (page.is_file() and scores.is_file()):
             continue
-        table, kinds = _read(path, OF_TABLE), _read(scores, ["kind", "name"])
+        table, kinds = read(path, OF_TABLE), read(scores, ["kind", "name"])
         title, _, body = page.read_text(encoding="utf-8").partition("\n")
         guessing = 1 / max(1, kinds["name"][kinds["kind"] == "class"].nunique())
         titles = table.set_index("system")["name"]
@@ -188,15 +158,3 @@ def _family(table, scope):
         for column, error, freedom in (("resolvable", "error", "freedom"), ("planned", "expected", "freely")):
             made[column] = [resolvable(*pair, len(made)) for pair in made[[error, freedom]].to_numpy() + [0, 1]]
     return made.reindex(columns=table.columns).round(4)
-
-
-def _read(path, columns):
-    """A frame; empty, of `columns`, where there is no file. UserError where it is damaged."""
-    if not path.is_file():
-        return pd.DataFrame(columns=columns)
-    try:
-        frame = pd.read_csv(path, dtype={"configuration": str, "recordings": str})  # hexadecimal: 12345e67 is none
-        frame[columns]
-        return frame
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} is no table as serflow writes it ({error}): make it anew or delete it.") from error

@@ -18,16 +18,20 @@ MARK = (
 
 
 def stamp(config: dict, table: str) -> str:
-    """The sentence for under a table of a complete `config`: digests of all that decides its numbers but code, and
-    of what the tables of a corpus share."""
+    """The sentence for under a table of a complete `config`: `made_by`, and a digest of what the tables of a
+    corpus share."""
+    return f"Made by configuration {made_by(config, table)} of corpus and protocol {_shared(config)}."
+
+
+def made_by(config: dict, table: str) -> str:
+    """A digest of all that decides a table's numbers but code."""
     entry = config["tables"][table]
     reached = lineage.needed(config, entry["rows"])
     made = {kind: _chosen(config[kind], reached) for kind in ("systems", "pretraining", "encoders")}
     made["units"] = _chosen(config["units"], {one["units"] for one in made["pretraining"].values()})
     made["intensity"] = _chosen(config["intensity"], {one["intensity"] for one in made["pretraining"].values()})
     made["intensity_schedule"] = config["intensity_schedule"] if made["intensity"] else None
-    shared = _shared(config)
-    return f"Made by configuration {_digest([entry, made, shared])} of corpus and protocol {shared}."
+    return _digest([entry, made, _shared(config)])
 
 
 def misfits(config: dict, folder: Path) -> list[str]:
