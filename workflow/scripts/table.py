@@ -7,6 +7,7 @@ import pandas as pd
 
 from job import job
 from serflow.artifacts import write_csv, write_json, write_text
+from serflow.evaluation.groups import group_columns
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
 from serflow.evaluation.register import note_seen
@@ -42,6 +43,9 @@ with job(snakemake) as made:
     ]
     classes = sorted(utterances.emotion.unique())
     table = build_table(rows, predictions, tested, classes, validations)
+    if settings["groups"]:
+        groups = group_columns(predictions, tested, table["unit"].iloc[0], classes, settings["groups"])
+        table = table.join(groups, on="system")
     maskings = {}
     for path in map(Path, snakemake.input.maskings):
         name = f"{path.parent.name}{' (transductive)' * path.parts[-5].startswith('all')}"

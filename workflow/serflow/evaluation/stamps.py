@@ -25,7 +25,7 @@ def stamp(config: dict, table: str) -> str:
 
 def made_by(config: dict, table: str) -> str:
     """A digest of all that decides a table's numbers but code."""
-    entry = config["tables"][table]
+    entry = {key: value for key, value in config["tables"][table].items() if key != "groups"}  # of no other number
     reached = lineage.needed(config, entry["rows"])
     made = {kind: _chosen(config[kind], reached) for kind in ("systems", "pretraining", "encoders")}
     made["units"] = _chosen(config["units"], {one["units"] for one in made["pretraining"].values()})

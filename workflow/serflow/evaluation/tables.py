@@ -13,6 +13,7 @@ import pandas as pd
 from serflow.classical import CHANCE
 from serflow.errors import UserError
 from serflow.evaluation import statistics
+from serflow.evaluation.groups import group_cells
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
 from serflow.evaluation.statistics import ALPHA, compare, holm, interval, resolvable, unit_of
 
@@ -273,7 +274,10 @@ def _cells(table, escape, bold):
         if row.utterances == most and not (table["UA"][table["utterances"] == most] > row.UA).any():
             cells[1] = bold(cells[1])
         lines.append(cells)
-    shown = [any(line[column] != "-" for line in lines[1:]) for column in range(len(HEADER))]
+    for name, cells in group_cells(table).items():
+        for line, cell in zip(lines, [name, *cells], strict=True):
+            line.append(escape(_line(cell)))
+    shown = [any(line[column] != "-" for line in lines[1:]) for column in range(len(lines[0]))]
     return [list(compress(line, shown)) for line in lines]
 
 
@@ -320,6 +324,11 @@ def _reading(table):
     yield _reading_blocks(table)
     if table["p"].notna().any():
         yield _reading_claims(table)
+    if "worst" in table:
+        yield (
+            "Worst speaker: with the lowest UA; Student's t over the speaker's utterances, of these trained "
+            "networks. The lowest of many is low by chance, too."
+        )
     if table["UA_as_published"].notna().any():
         yield (
             "As published: (validation UA + test UA) / 2, as FLEA's released code scores, and how far it is from the "
