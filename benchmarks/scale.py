@@ -1,8 +1,8 @@
 """What a corpus of 7, 240, 1,000 or 100,000 hours asks for: docs/scale.md, computed from measured throughputs.
 
 `python benchmarks/scale.py --measure` times every stage on this machine, on a few minutes of synthesised speech, and
-writes them to benchmarks/scale.json under the name of its processor or GPU, with the jobs that Snakemake plans.
-Without it, the page is printed from that file: python benchmarks/scale.py > docs/scale.md
+writes them to benchmarks/scale.json under the name of its processor or GPU. The page is printed from that file and
+from the jobs that Snakemake plans: python benchmarks/scale.py > docs/scale.md
 """
 
 import argparse
@@ -67,11 +67,10 @@ LIMITS = """
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--measure", action="store_true", help="on this machine, before the page")
-    known = json.loads(FILE.read_text()) if FILE.exists() else {"plans": {}, "machines": {}}
+    known = json.loads(FILE.read_text()) if FILE.exists() else {}
     if parser.parse_args().measure:
         name, taken, held = measured()
-        known["machines"][name] = {"seconds": taken, "memory": held}
-        known["plans"] = {plan: planned(overlays) for plan, overlays in PLANS.items()}
+        known[name] = {"seconds": taken, "memory": held}
         FILE.write_text(json.dumps(known, indent=1) + "\n")
     print(page(known), end="")
 
@@ -206,11 +205,12 @@ def measured():
 
 
 def page(known):
-    """docs/scale.md."""
+    """docs/scale.md, of {machine: what was timed on it}."""
     from serflow.features import WIDTHS
 
-    machines = {name: told["seconds"] for name, told in known["machines"].items()}
-    held = max(told["memory"]["others"] for told in known["machines"].values())
+    plans = {plan: planned(overlays) for plan, overlays in PLANS.items()}
+    machines = {name: told["seconds"] for name, told in known.items()}
+    held = max(told["memory"]["others"] for told in known.values())
     lines = [
         "# Scale",
         "",
@@ -219,7 +219,7 @@ def page(known):
         _filled(HOW),
     ]
     for hours, name in CORPORA.items():
-        plan = known["plans"]["flea" if hours <= LABELLED else "speech"]
+        plan = plans["flea" if hours <= LABELLED else "speech"]
         stages = _stages(hours, plan, held, WIDTHS)
         head = ["stage", "jobs", "submissions", "disk", "memory of a job", *(f"hours on {one}" for one in machines)]
         lines += ["", f"## {hours:,} hours{f' ({name})' * bool(name)}", "", _row(head), _row(["---"] * len(head))]

@@ -1,12 +1,15 @@
 """Conda's environments are planned with, and planning stays small however much there is to do."""
 
+import ast
 import json
 import os
+import re
 import shutil
 import sys
 from importlib.util import find_spec
 
 import pytest
+import yaml
 from tests.conftest import PROJECT
 
 BENCHMARKS = str(PROJECT / "benchmarks")
@@ -52,15 +55,21 @@ def test_a_thousand_jobs_are_planned_without_reading_audio(monkeypatch):
     assert count > 900 and computing < 30 and gigabytes < 1
 
 
-def test_the_scale_page_is_what_was_measured(monkeypatch):
+def test_the_scale_page_is_what_was_measured_and_is_planned(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from scale import FILE, page
 
-    known = json.loads(FILE.read_text())
-    assert (PROJECT / "docs" / "scale.md").read_text() == page(known), (
-        "run: python benchmarks/scale.py > docs/scale.md"
-    )
-    assert known["machines"] and sum(count for count, _ in known["plans"]["flea"].values()) > 100
+    written = (PROJECT / "docs" / "scale.md").read_text()
+    assert written == page(json.loads(FILE.read_text())), "run: python benchmarks/scale.py > docs/scale.md"
+    told = re.search(r"\| all \| (\d+) \| (\d+) \|", written)
+    assert "has {} jobs and takes {} submissions".format(*told.groups()) in (PROJECT / "README.md").read_text()
+
+
+def test_what_computes_on_gpus_asks_a_cluster_for_one():
+    told = re.search(r"^ON_GPUS = (\(.+\))", (PROJECT / "workflow" / "scripts" / "job.py").read_text(), re.MULTILINE)
+    profile = yaml.safe_load((PROJECT / "profiles" / "slurm" / "config.yaml").read_text())
+    asking = {rule for rule, resources in profile["set-resources"].items() if resources.get("gpu")}
+    assert asking == set(ast.literal_eval(told[1]))
 
 
 def test_the_cluster_to_try_says_what_it_lacks(tmp_path, monkeypatch, capsys):
