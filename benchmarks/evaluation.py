@@ -22,6 +22,8 @@ from serflow.evaluation.statistics import (
     compare,
     holm,
     interval,
+    mean_of,
+    over_blocks,
     planned_error,
     resolvable,
     unit_of,
@@ -39,11 +41,23 @@ DESIGNS = [
 ]  # speakers, folds  # fmt: skip
 POWER_DESIGNS = [(10, 5, 1), (10, 5, 3), (10, 5, 5), (10, 10, 1), (10, 10, 3), (24, 24, 1)]  # speakers, folds, seeds
 POWER_CLAIMS, POWER_NETWORK = 3, 0.08
+CORPORA = [
+    [(4, 4), (24, 6)],
+    [(10, 5), (10, 5)],
+    [(4, 4), (10, 5), (24, 6)],
+    [(4, 4)] * 6,
+    [(10, 5)] * 4 + [(24, 6)] * 2,
+]
+EFFECTS = (0.0, 0.05)  # sd of the true difference over corpora
 FAMILY = 6  # systems, each but the first claiming to beat the one before
 BATCH = 250  # corpora at a time
 COLUMNS = {
     "test": "a test", "family": "5 claims", "UA": "UA inside", "difference": "difference inside",
     "speakers": "permuting speakers", "seeds": "folds x seeds",
+}  # fmt: skip
+POOLED_COLUMNS = {
+    "pooled these": "pooled", "pooled these inside": "inside", "at large others": "at large",
+    "at large others inside": "inside", "pooled others": "pooled, of other corpora",
 }  # fmt: skip
 
 
@@ -148,6 +162,34 @@ def rates(rng, corpora, speakers, folds, seeds, network, preference=PREFERENCE):
     return {name: np.mean([part[name] for part in found]) for name in found[0]}
 
 
+def pooled_rates(rng, simulations, designs, effect, network=POWER_NETWORK):
+    """Where corpora of `designs` (speakers, folds) have true differences of the sd `effect`: how often the pooled
+    test finds a difference where their mean over these corpora is 0, and how often its interval holds that; the same
+    of test and interval at large where the mean over all corpora is 0; and of the pooled ones, if taken for that.
+    """
+    found = []
+    for _ in range(simulations // BATCH):
+        own = rng.normal(0, effect, (BATCH, len(designs)))
+        truths = {"these": own - own.mean(-1, keepdims=True), "others": own}
+        for truth, differences in truths.items():
+            parts = []
+            for (speakers, folds), difference in zip(designs, differences.T, strict=True):
+                blocks = simulate(rng, BATCH, speakers, folds, 1, network, difference=difference[:, None, None, None])
+                parts.append(compare(blocks.of_folds()[:, 1], blocks.of_folds()[:, 0]))
+            values, errors = (np.stack([getattr(part, name) for part in parts], -1) for name in ("value", "error"))
+            pooled, _ = mean_of(values, errors, [folds - 1 for _, folds in designs])
+            large = over_blocks(values)
+            found.append({f"{name} {truth}": one for name, one in (("pooled", pooled), ("at large", large))})
+    told = {}
+    for name in ("pooled these", "at large others", "pooled others"):
+        parts = [part[name] for part in found if name in part]
+        p, low, high = (np.stack([getattr(part, end) for part in parts]) for end in ("p", "low", "high"))
+        tested = np.nan if np.isnan(p).all() else 1
+        told[name] = tested * np.mean(p < ALPHA)
+        told[f"{name} inside"] = tested * np.mean((low <= 0) & (high >= 0))
+    return told
+
+
 def power(rng, corpora, speakers, folds, seeds, differences, network=POWER_NETWORK):
     """For true `differences`, (the mean difference, how often the first of POWER_CLAIMS is resolved)."""
     points = []
@@ -206,6 +248,17 @@ def _share(values):
     return low if low == high else f"{low}-{high}"
 
 
+def pooled_table(rng, simulations):
+    _row(["corpora: speakers/folds", "sd of true differences", *POOLED_COLUMNS.values()])
+    _row(["---"] * (2 + len(POOLED_COLUMNS)))
+    for designs in CORPORA:
+        for effect in EFFECTS:
+            told = pooled_rates(rng, simulations, designs, effect)
+            names = ", ".join(f"{speakers}/{folds}" for speakers, folds in designs)
+            _row([names, f"{100 * effect:.0f}", *(_share([told[name]]) for name in POOLED_COLUMNS)])
+            _tell(f"corpora {names}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", type=int, default=2000, help="simulated corpora a cell (default 2000)")
@@ -228,6 +281,7 @@ def main():
             blocks += ", networks alike" * (networks == [0]) + ", strong preferences" * (preference > PREFERENCE)
             _row([speakers, folds, seeds, blocks, *(_share([part[name] for part in found]) for name in COLUMNS)])
             _tell(f"{speakers} speakers in {folds} folds, seeds {seeds}")
+        pooled_table(np.random.default_rng(chosen.seed), chosen.corpora)
     figures.save(power_figure(rng, chosen.corpora), chosen.figure)
 
 
