@@ -128,33 +128,29 @@ def _changes(history, system):
 
 def _family(table, scope):
     """The rows of `scope`, POOLED or AT_LARGE."""
+    least = {POOLED: 2, AT_LARGE: MIN_BLOCKS}[scope]
+    claims = [own for _, own in table[pools(table)].groupby("order") if len(own) >= least]
     rows = []
-    for _, own in table[pools(table)].groupby("order"):
-        if len(own) < {POOLED: 2, AT_LARGE: MIN_BLOCKS}[scope]:
-            continue
-        values, freedoms = own["difference"].to_numpy(), own["folds"].to_numpy() - 1
-        errors = (own["high"] - own["low"]).to_numpy() / 2 / stats.t.isf(ALPHA / 2, freedoms)
-        if scope == POOLED:
-            found, freedom = mean_of(values, errors, freedoms)
-            would = [planned_error(*design) for design in own[DESIGN].to_numpy()]
-            expected, freely = mean_of(values, would, freedoms)
-        else:
-            found, freedom = over_blocks(values), len(own) - 1
-            expected, freely = found._replace(error=np.nan), freedom
-        told = own.iloc[-1][[*CLAIM, *TITLES, "order"]].to_dict()
-        numbers = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
-        counts = own[DESIGN].sum().to_dict() | {"seeds": own["seeds"].min()}
-        rows.append(
-            told
-            | numbers
-            | counts
-            | {"scope": scope, "corpus": f"{len(own)} corpora", "note": ""}
-            | {"error": found.error, "freedom": freedom, "expected": expected.error, "freely": freely}
-        )
-    made = pd.DataFrame(rows)
-    if len(made):
-        made["p_holm"] = holm(made["p"])
-        made["verdict"] = [verdict(*pair) for pair in made[["difference", "p_holm"]].to_numpy()]
-        for column, error, freedom in (("resolvable", "error", "freedom"), ("planned", "expected", "freely")):
-            made[column] = [resolvable(*pair, len(made)) for pair in made[[error, freedom]].to_numpy() + [0, 1]]
-    return made.reindex(columns=table.columns).round(4)
+    for own in claims:
+        found, resolved, planned = _together(own, scope, len(claims))
+        rows.append({
+            **own.iloc[-1][[*CLAIM, *TITLES, "order"]], "scope": scope, "corpus": f"{len(own)} corpora", "note": "",
+            "difference": found.value, "low": found.low, "high": found.high, "p": found.p,
+            "resolvable": resolved, "planned": planned,
+            **own[["folds", "speakers"]].sum(), "seeds": own["seeds"].min(),
+        })  # fmt: skip
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row |= {"p_holm": p, "verdict": verdict(row["difference"], p)}
+    return pd.DataFrame(rows, columns=table.columns).round(4)
+
+
+def _together(own, scope, family):
+    """Estimate over a claim's corpora; what it could resolve in a `family`, by what was measured, and by plan."""
+    values, freedoms = own["difference"].to_numpy(), own["folds"].to_numpy(dtype=float) - 1
+    if scope == AT_LARGE:
+        found = over_blocks(values)
+        return found, resolvable(found.error, len(own), family), np.nan  # which depends on how effects differ
+    errors = (own["high"] - own["low"]).to_numpy() / 2 / stats.t.isf(ALPHA / 2, freedoms)
+    measured = mean_of(values, errors, freedoms)
+    expected = mean_of(values, [planned_error(*design) for design in own[DESIGN].to_numpy()], freedoms)
+    return measured[0], *(resolvable(found.error, freedom + 1, family) for found, freedom in (measured, expected))
