@@ -321,6 +321,7 @@ FORMATS = [
     ("caf", "PCM_16"),
     ("w64", "PCM_16"),
     ("rf64", "PCM_16"),
+    ("nist", "PCM_16"),
     ("ogg", "VORBIS"),
     ("mp3", "MPEG_LAYER_III"),
 ]
