@@ -201,6 +201,7 @@ def test_a_configuration_is_complete_or_refused(changes):
                 "<<: {a: 1}\n",
                 "a: &a [*a]\n",
                 "ä: é\n",
+                "__use_yte__: true\n",
             ]
         )
     ).map(lambda lines: "".join(lines).encode("latin-1"))
