@@ -109,7 +109,7 @@ def _opened(path):
     if os.path.getsize(path) == 0:
         raise AudioFault("empty: 0 bytes")
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # whose name need not be UTF-8
     except soundfile.LibsndfileError as error:
         raise AudioFault(f"unreadable: {error.error_string}") from error
     except TypeError as error:  # what soundfile makes of the suffix .raw
