@@ -201,6 +201,7 @@ def test_a_configuration_is_complete_or_refused(changes):
                 "<<: {a: 1}\n",
                 "a: &a [*a]\n",
                 "ä: é\n",
+                "__use_yte__: true\n",
             ]
         )
     ).map(lambda lines: "".join(lines).encode("latin-1"))
@@ -321,6 +322,7 @@ FORMATS = [
     ("caf", "PCM_16"),
     ("w64", "PCM_16"),
     ("rf64", "PCM_16"),
+    ("nist", "PCM_16"),
     ("ogg", "VORBIS"),
     ("mp3", "MPEG_LAYER_III"),
 ]

@@ -52,13 +52,28 @@ def test_each_fault_is_named(tmp_path, reason):
     assert str(audio.inspect(path)[0]).startswith(reason)
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.au", "a.w64", "a.rf64"])
+@pytest.mark.parametrize("format", sorted({*soundfile.available_formats()} - {"RAW", "XI"}))  # RAW has no header
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
-def test_truncation_is_seen_in_every_format(tmp_path, name, share):
-    path = write(tmp_path / name, noise(2))
-    assert isinstance(audio.inspect(path)[0], dict)
-    with pytest.raises(audio.AudioFault, match="truncated"):
+def test_a_format_is_refused_or_its_truncation_is_seen(tmp_path, format, share):
+    path = write(tmp_path / "a", noise(2), format=format)
+    if format not in audio.FORMATS:
+        with pytest.raises(audio.AudioFault, match=f"^unsupported format: {format}; convert it to WAV or FLAC$"):
+            audio.decode(path)
+        return
+    assert audio.inspect(path)[0]["seconds"] == 2
+    with pytest.raises(audio.AudioFault, match="unreadable" if format == "CAF" else "truncated"):
         audio.decode(cut(path, share))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "ULAW"])
+def test_nist_sphere_counts_samples_of_one_channel(tmp_path, subtype):
+    path = write(tmp_path / "a.wav", noise(2, channels=2), format="NIST", subtype=subtype)
+    assert audio.inspect(path)[0]["seconds"] == 2
+    with pytest.raises(audio.AudioFault, match="truncated: the header promises 2.00 s, 1.[12]"):
+        audio.decode(cut(path, 0.6))
+    path.write_bytes(path.read_bytes().replace(b"sample_count", b"simple_count"))
+    with pytest.raises(audio.AudioFault, match="^unreadable: a NIST SPHERE header without sample_count$"):
+        audio.decode(path)
 
 
 def test_a_codec_that_is_only_read_from_its_start_is_whole_or_truncated(tmp_path):

@@ -12,8 +12,10 @@ from serflow.yaml_files import read_yaml
     [
         (b"a: 1\nb: 2\na: 3\n", r"line 3 cannot be read \(the key a is also in line 1\): mend it\.$"),
         (b"a:\n  b: 1\n  'b': 2\n", r"line 3 cannot be read \(the key b is also in line 2\)"),
-        ("a: \u00e4".encode("latin-1"), r"overlay.yaml cannot be read \('utf-8' codec can't decode"),
-        ("a: 1".encode("utf-16"), "overlay.yaml cannot be read"),
+        ("b: 1\na: \u00e4".encode("latin-1"), r"overlay.yaml, line 2 is not UTF-8: save the file in this"),
+        ("a: 1".encode("utf-16"), "overlay.yaml, line 1 is not UTF-8"),
+        (b"__use_yte__: true\na: ?open('here', 'w')\n", r"overlay.yaml is a template \(__use_yte__\)"),
+        (b"<<: {__use_yte__: false}\n", "overlay.yaml is a template"),
         (b"a:\n\tb: 1\n", "line 2 cannot be read"),
         (b"a: [", "line 1 cannot be read"),
         (b"[" * 9999, "cannot be read"),

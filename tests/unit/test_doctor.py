@@ -80,6 +80,12 @@ def test_errors_end_it_with_one_sentence(project, capsys, arguments, sentence):
     assert sentence in line and "1 to mend" in printed
 
 
+def test_a_template_is_refused_before_its_code_is_run(project, capsys):
+    (project.folder / "over.yaml").write_text("__use_yte__: true\nseeds: [\"?open('ran', 'w')\"]\n")
+    assert cli.main(["doctor", "--configfile", "over.yaml"]) == 1
+    assert "over.yaml is a template" in capsys.readouterr().out and not (project.folder / "ran").exists()
+
+
 def test_outside_of_a_project(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["doctor"]) == 1

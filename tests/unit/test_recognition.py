@@ -223,6 +223,30 @@ def test_a_broken_file_is_named_and_stops_no_other(folder, tmp_path, capsys):
         main(["predict", str(tmp_path / "none"), "--model", str(folder)])
 
 
+def test_names_that_are_no_text_or_no_names_are_heard_or_told(folder, tmp_path, capsys):
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    soundfile.write(tmp_path / "a.wav", voice(1.0), RATE)
+    os.rename(tmp_path / "a.wav", strange)
+    assert main(["predict", strange, "x" * 300 + ".wav", "--model", str(folder)]) == 1
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2 and "\\udcff.wav" in printed.out
+    assert "x.wav: missing: no such file" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("recordings", "output", "sentence"),
+    [
+        (["a.wav"], "a.wav", "a.wav is no folder"),
+        (["1/a.wav", "2/a.wav"], "out", "2 of the recordings are called a.wav"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_heard(tmp_path, monkeypatch, recordings, output, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(SystemExit, match=sentence):
+        main(["predict", *recordings, "--output", output])
+
+
 def test_every_form_says_the_same(folder, tmp_path, capsys):
     samples, name = audio.to_int16(voice(4.0)), "a b\u00e4.wav"
     soundfile.write(tmp_path / name, samples, RATE)
@@ -312,7 +336,7 @@ def test_a_model_folder_is_read_as_data(folder, tmp_path, capsys):
     (harmless / "model.safetensors").unlink()
     cases = {
         "pickled": (harmless, "holds no trained system"),
-        "deep": (damaged(folder, tmp_path / "deep", options={"layers": 10**6}), "layers is 1000000, and there are"),
+        "deep": (damaged(folder, tmp_path / "deep", options={"layers": 10**6}), "layers is 1000000, more than"),
         "head": (damaged(folder, tmp_path / "head", head="bomb"), "holds no trained system .There is no head 'bomb'"),
         "option": (damaged(folder, tmp_path / "option", options={"bomb": 1}), "holds no trained system.*bomb"),
         "layer": (damaged(folder, tmp_path / "layer", layers="third"), "layers is third"),

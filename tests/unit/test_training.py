@@ -93,6 +93,19 @@ def test_a_checkpoint_that_was_being_written_is_passed_over(tmp_path):
     assert torch.equal(weights(model), weights(unbroken))
 
 
+def test_a_checkpoint_of_which_a_power_cut_took_a_part_is_passed_over(tmp_path):
+    unbroken = classifier()
+    train(unbroken, Tones(7), tmp_path / "unbroken", SCHEDULE, 0, {})
+    with pytest.raises(KeyboardInterrupt):
+        train(classifier(), Tones(7, stop_at=6), tmp_path / "broken", SCHEDULE, 0, {})
+    for file in (tmp_path / "broken/checkpoint-5").iterdir():
+        shutil.copytree(tmp_path / "broken", tmp_path / file.name)
+        os.truncate(tmp_path / file.name / "checkpoint-5" / file.name, file.stat().st_size // 2)
+        model = classifier()
+        train(model, Tones(7), tmp_path / file.name, SCHEDULE, 0, {})
+        assert torch.equal(weights(model), weights(unbroken)), file.name
+
+
 class TonesAndTerm(Tones):
     """As SLURM ends a job."""
 

@@ -70,7 +70,25 @@ def test_weights_that_are_no_numbers_are_told(saved):
         read()
 
 
-@pytest.mark.parametrize("told", ["[]", "{", '{"model_type": 3}'])
+@pytest.mark.parametrize("elsewhere", [{"attn_implementation": "nobody/kernel"}, {"num_labels": 10**7}])
+def test_a_description_leads_nowhere_else_and_fills_no_memory(saved, elsewhere):
+    folder, read = saved
+    told = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(told | elsewhere))
+    found = read()
+    config = getattr(found, "config", None)
+    assert config is None or (config.num_labels < 9 and config._attn_implementation != "nobody/kernel")
+
+
+def test_more_layers_than_a_network_has_are_told(saved):
+    folder, read = saved
+    told = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(told | {"num_hidden_layers": 10**6}))
+    with pytest.raises(UserError, match="num_hidden_layers is 1000000, more than a network has"):
+        read()
+
+
+@pytest.mark.parametrize("told", ["[]", "{", '{"model_type": 3}', "[" * 10**5])
 def test_a_folder_that_describes_no_model_is_told(saved, told):
     folder, read = saved
     (folder / "config.json").write_text(told)

@@ -17,6 +17,8 @@ TOLERANCE = 0.1  # s that a header or a segment's end may overstate: writers and
 STREAMED = 0x7FFF0000  # bytes: sizes from here on are what encoders write when they cannot know the length
 LOWEST_RATE = 4000  # Hz: half of telephone speech, below which there are no vowels to tell apart (ours)
 LARGEST_RATIO = 2000  # torchaudio's kernel grows with rate / gcd(rate, RATE): 44099 Hz would take 12 GB
+# Those of libsndfile that show when a part of them is missing.
+FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3", "NIST"}
 
 
 class AudioFault(ValueError):
@@ -26,8 +28,8 @@ class AudioFault(ValueError):
 def decode(path: str | Path, start: float = 0.0, end: float | None = None) -> tuple[np.ndarray, int]:
     """Samples float32 [n, channels] and rate in Hz, from `start` to `end` (seconds; None or NaN: file's end).
 
-    Raises AudioFault: missing, unreadable, empty, unsupported rate, truncated, outside (the file), too short,
-    not finite, silent, overdriven.
+    Raises AudioFault: missing, unreadable, empty, unsupported format, unsupported rate, truncated, outside (the
+    file), too short, not finite, silent, overdriven.
     """
     with _opened(path) as file:
         return _read(file, start, end), file.samplerate
@@ -107,18 +109,20 @@ def _opened(path):
     if os.path.getsize(path) == 0:
         raise AudioFault("empty: 0 bytes")
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # whose name need not be UTF-8
     except soundfile.LibsndfileError as error:
         raise AudioFault(f"unreadable: {error.error_string}") from error
     except TypeError as error:  # what soundfile makes of the suffix .raw
         raise AudioFault("unreadable: no header that tells rate and channels") from error
     with file:
+        if file.format not in FORMATS:
+            raise AudioFault(f"unsupported format: {file.format}; convert it to WAV or FLAC")
         if file.format == "OGG" and not _last_page_complete(path):
             raise AudioFault("truncated: the Ogg stream lacks its last page")
         if file.frames == 0:
             raise AudioFault("empty: a header without samples")
         check_rate(file.samplerate)
-        promised = file.frames * _overstated(file.extra_info)
+        promised = _promised(file)
         if promised - file.frames > TOLERANCE * file.samplerate:
             there, promised = file.frames / file.samplerate, promised / file.samplerate
             raise AudioFault(f"truncated: the header promises {promised:.2f} s, {there:.2f} s are there")
@@ -126,13 +130,19 @@ def _opened(path):
             yield decoded
 
 
-def _overstated(log):
-    """Promised over present bytes: libsndfile only logs that a file is shorter than it says. The keys are those of
-    WAV, AIFF, AU, RF64 and W64."""
+def _promised(file):
+    """Frames by the header: of a file that has fewer, libsndfile only logs it, or, of NIST SPHERE, says nothing. The
+    keys are those of WAV, AIFF, AU, RF64 and W64."""
+    if file.format == "NIST":
+        with open(file.name, "rb") as header:
+            counted = re.search(rb"^sample_count -i (\d+)", header.read(1024), re.MULTILINE)
+        if not counted:
+            raise AudioFault("unreadable: a NIST SPHERE header without sample_count")
+        return int(counted[1])
     keys = "data|SSND|Data Size|Riff size|riff"
-    found = re.search(rf"^\s*(?:{keys})\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    found = re.search(rf"^\s*(?:{keys})\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
     promised, present = map(int, found.groups()) if found else (1, 1)
-    return promised / present if promised < STREAMED and present else 1.0
+    return file.frames * (promised / present if promised < STREAMED and present else 1)
 
 
 def _seekable(file):

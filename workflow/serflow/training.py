@@ -1,7 +1,9 @@
 """One way to train anything: transformers' Trainer, resumable at any moment, the same bits every time."""
 
 import contextlib
+import json
 import shutil
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.modeling_utils import PreTrainedModel
@@ -193,14 +196,28 @@ def _own_checkpoint(folder, made):
     note = folder / "made.json"
     if note.is_file() and note.read_bytes() == artifacts.encode(made):
         for checkpoint in folder.glob("checkpoint-*"):
-            # Trainer writes its state last, and marks what a SIGTERM made it begin.
-            if not (checkpoint / "trainer_state.json").is_file() or list(checkpoint.glob("*incomplete*")):
+            if not _is_whole(checkpoint):
                 shutil.rmtree(checkpoint)
         return get_last_checkpoint(str(folder))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     note.write_bytes(artifacts.encode(made))
     return None
+
+
+def _is_whole(checkpoint):
+    """Whether all of it was written and can be read: Trainer writes its state last, and marks what a SIGTERM made it
+    begin, but a power cut may leave any file short."""
+    if not (checkpoint / "trainer_state.json").is_file() or list(checkpoint.glob("*incomplete*")):
+        return False
+    try:
+        for path in checkpoint.glob("*.json"):
+            json.loads(path.read_bytes())
+        for path in checkpoint.glob("*.safetensors"):
+            safe_open(path, "pt")
+    except (ValueError, SafetensorError):
+        return False
+    return all(zipfile.is_zipfile(path) for path in checkpoint.glob("*.pt*"))
 
 
 def has_bfloat16() -> bool:

@@ -24,12 +24,19 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | Path) -> object:
-    """What a file in UTF-8 says. UserError for one that is not there, no YAML, or that gives a key twice."""
+    """What a file in UTF-8 says. UserError for one that is not there, no YAML, that gives a key twice, or that is a
+    template, which Snakemake would run.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            return yaml.load(file, Loader=_Loader)  # noqa: S506 (a safe loader)
+        said = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
+    except UnicodeDecodeError as error:
+        line = 1 + error.object.count(b"\n", 0, error.start)
+        raise UserError(f"{path}, line {line} is not UTF-8: save the file in this encoding.") from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         told = getattr(error, "problem", None) or getattr(error, "strerror", None) or error
         raise UserError(f"{path}{line} cannot be read ({' '.join(str(told).split())}): mend it.") from error
+    if isinstance(said, dict) and "__use_yte__" in said:
+        raise UserError(f"{path} is a template (__use_yte__), whose code would be run: write what it stands for.")
+    return said

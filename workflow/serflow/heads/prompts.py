@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 from serflow.errors import UserError
-from serflow.models import pretrained
+from serflow.models import description_of, pretrained
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # RoBERTa's, by their numbers
 # Ours. At the usual .02 a first token of random weights is the same, to three digits, whatever follows it.
@@ -101,8 +101,9 @@ def _loaded(text):
     if Path(text).exists() and not (Path(text) / "config.json").is_file():
         raise UserError(f"text: {text} has no config.json: give a RoBERTa's folder made by save_pretrained.")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(text)
-        model, missing = pretrained(RobertaModel, text, add_pooling_layer=False, **WITHOUT_DROPOUT)
+        tokenizer = AutoTokenizer.from_pretrained(text, trust_remote_code=False)
+        told = description_of(text) | WITHOUT_DROPOUT
+        model, missing = pretrained(RobertaModel, text, told, add_pooling_layer=False)
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]
         raise UserError(

@@ -8,7 +8,6 @@ Networks are fitted on the training speakers of a fold alone and stand among the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from serflow.audio import RATE, from_int16
 from serflow.errors import UserError
 from serflow.features import SPECTROGRAM_HOP, spectrogram
 from serflow.frames import FrameStore, batches_by_length, centres, on_grid
-from serflow.models import network_class, pretrained
+from serflow.models import description_of, network_class, pretrained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +30,9 @@ def load(method: str, folder: str | Path) -> nn.Module:
     """The saved network of a learned `method`; UserError for a folder that holds another."""
     model = network_class(method)
     try:
-        made = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
-        network = pretrained(model, folder)[0] if made == model.config_class.model_type else None
+        told = description_of(folder)
+        made = told["model_type"]
+        network = pretrained(model, folder, told)[0] if made == model.config_class.model_type else None
     except Exception as error:  # JSON, safetensors and shape errors share no class of their own
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder} holds no network ({reason}): delete it and run what made it again.") from error

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CLASSIFIER = "serflow_emotion_classifier"  # a fine-tuned system, whose encoder can be taken out
 TOLD = ("READS", "STACK", "OBJECTIVE", "TAKES", "SIZES")
+ELSEWHERE = ("auto_map", "attn_implementation")  # where a description has transformers look for code and for kernels
+MOST_LAYERS = 1000  # of a network: what claims more would take for ever to make
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,32 @@ def model_of(start: dict) -> Model:
     return of_type(_encoder_type(description(config)))
 
 
-def description(path: Path) -> dict:
-    """The config.json of a model folder. UserError where it is none."""
+def description(path: str | Path) -> dict:
+    """The config.json of a model folder as data alone: without what makes transformers look elsewhere, and without
+    `num_labels`, which `id2label` tells. UserError where it is none."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return _plain(dict(json.loads(Path(path).read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is no model description ({error}): give a folder made by save_pretrained."
         ) from error
+
+
+def description_of(start: str | Path) -> dict:
+    """The `description` of a model folder or a hub id. Raises whatever the hub does, and UserError."""
+    from transformers.utils import CONFIG_NAME, cached_file
+
+    return description(cached_file(str(start), CONFIG_NAME))
+
+
+def _plain(told):
+    kept = {name: value for name, value in told.items() if not name.startswith("_")}
+    for name in (*ELSEWHERE, "num_labels"):
+        kept.pop(name, None)
+    for name, value in kept.items():
+        if name.endswith("layers") and isinstance(value, int) and value > MOST_LAYERS:
+            raise ValueError(f"{name} is {value}, more than a network has")
+    return {name: _plain(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def build(name: str, options: dict, seed: int, classes: list[str] | None = None) -> PreTrainedModel:
@@ -126,11 +146,12 @@ def build(name: str, options: dict, seed: int, classes: list[str] | None = None)
 
 
 def pretrained(
-    model: type[PreTrainedModel], start: str | Path, **more: object
+    model: type[PreTrainedModel], start: str | Path, told: dict, **more: object
 ) -> tuple[PreTrainedModel, Collection[str]]:
-    """(`model.from_pretrained(start)` in float32, names of the weights that were not there). Raises whatever the hub,
-    JSON and safetensors do, and ValueError for weights that are no numbers or in another form than safetensors: the
-    index of a checkpoint in parts may name pickles, and transformers would go and read them.
+    """(`model.from_pretrained(start)` in float32, of which `told` is the description, names of the weights that were
+    not there). Raises whatever the hub, JSON and safetensors do, and ValueError for weights that are no numbers or in
+    another form than safetensors: the index of a checkpoint in parts may name pickles, and transformers would go and
+    read them.
     """
     import torch
     from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, cached_file
@@ -141,9 +162,8 @@ def pretrained(
     for name in named:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} names {name}, no file of safetensors beside it")
-    loaded, report = model.from_pretrained(
-        start, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **more
-    )
+    more |= {"config": model.config_class.from_dict(told), "output_loading_info": True, "dtype": torch.float32}
+    loaded, report = model.from_pretrained(start, use_safetensors=True, **more)
     missing = set(report["missing_keys"])  # whose memory may hold anything
     for name, weights in loaded.named_parameters():
         if name not in missing and not weights.isfinite().all():
@@ -160,11 +180,11 @@ def load_encoder(start: str) -> PreTrainedModel:
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{start} is no checkpoint: it has no config.json (give a folder made by save_pretrained).")
     try:
-        told = description(folder / "config.json") if folder.exists() else {"model_type": _on_hub(start)}
-        model, inner = encoder_class(_encoder_type(told)), {}
+        told, inner = description_of(start), {}
+        model = encoder_class(_encoder_type(told))
         if told["model_type"] == CLASSIFIER:
-            inner = {"config": model.config_class.from_dict(told["encoder"]), "key_mapping": {r"^encoder\.": ""}}
-        encoder, missing = pretrained(model, start, **inner)
+            told, inner = told["encoder"], {"key_mapping": {r"^encoder\.": ""}}
+        encoder, missing = pretrained(model, start, told, **inner)
     except UserError:
         raise
     except Exception as error:  # hub, JSON, safetensors and shape errors share no class of their own
@@ -230,12 +250,6 @@ def _described(file):
     fixed = registry.constants(file, ["FIXED"]).get("FIXED", ())
     options = {name: option for name, option in registry.fields(file, "Config").items() if name not in fixed}
     return Model(file.stem.replace("_", "-"), kind, *(told[name] for name in TOLD), options)
-
-
-def _on_hub(name):
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(name).model_type
 
 
 def _encoder_type(told):

@@ -1,10 +1,11 @@
 """The command `serflow predict`: recordings in, what was heard in them out."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from serflow.artifacts import write_text
+from serflow.artifacts import check_writable, write_text
 from serflow.audio import AudioFault
 from serflow.errors import UserError
 from serflow.progress import say
@@ -30,6 +31,12 @@ def predict(
     paths = _paths(recordings)
     if format == "audacity" and len(paths) > 1 and output is None:
         raise UserError("Audacity has a track of labels a recording: name one recording, or a folder by --output.")
+    if output is not None:
+        names = list(paths.values())
+        if len(set(names)) < len(names):
+            twice = max(names, key=names.count)
+            raise UserError(f"{names.count(twice)} of the recordings are called {twice}: write them to two folders.")
+        check_writable(output)
     if model is None:
         model = _best()
     from serflow.recognition.annotations import (
@@ -68,7 +75,7 @@ def _paths(recordings):
     found = {}
     for given in recordings:
         names = [Path(given).name]
-        if Path(given).is_dir():
+        if os.path.isdir(given):  # False, and no error, for what cannot be a name
             from serflow.corpora.folders import SUFFIXES, files  # they bring pandas, which nothing else here needs
 
             names = files(given, rf"[^/]+\.(?:{'|'.join(SUFFIXES)})")
