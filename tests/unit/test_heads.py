@@ -248,9 +248,9 @@ def test_probes_tell_what_a_vector_holds():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         [(f, s, e) for f in range(2) for s in "ab" for e in ("calm", "angry") for _ in range(30)],
-        columns=["fold", "speaker", "label"],
+        columns=["fold", "speaker", "emotion"],
     ).assign(seed=0)
-    told = {"speaker": frame["speaker"] == "a", "emotion": frame["label"] == "calm"}
+    told = {"speaker": frame["speaker"] == "a", "emotion": frame["emotion"] == "calm"}
     for name, truth in told.items():
         frame[f"vector_{name}"] = list(truth.to_numpy()[:, None] * 3.0 + rng.normal(size=(len(frame), 5)))
     found = probes(frame)

@@ -163,7 +163,7 @@ def test_defaults_reach_every_entry():
         **known, **elsewhere, "options": {}, "normalisation": "utterance"
     }  # fmt: skip
     complete = demo()
-    assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
+    assert lineage.hears_emotions(complete, "emotion") and not lineage.hears_emotions(complete, "generic")
 
 
 PARTS = st.lists(st.tuples(st.booleans(), st.integers(0, 99), st.integers(0, 99)), max_size=12)

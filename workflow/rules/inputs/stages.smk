@@ -100,7 +100,7 @@ def stages():
     for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
         made[stage] = [path for name in names for path in predictions_of(name)]
     if config["splices"]["patterns"]:
-        parts = ("segments", "scores", "labels", "units", "timelines")
+        parts = ("segments", "scores", "emotions", "units", "timelines")
         made["splices"] = [path for part in parts for path in every_splice(part)]
     made["tables"] = [f"{RESULTS}/corpus/audit.json", *every_table()] if config["tables"] else every_table()
     made["tables"] += every_card()
