@@ -175,7 +175,7 @@ class Explorer:
     def _units(self, name, seconds):
         """By the clustering of the first pool that heard the utterance: none of a fold hears those that it tests."""
         shown = set()
-        for units, _, path in self.corpus.made_in_pools("units/*/labels.arrow"):
+        for units, _, path in self.corpus.made_in_pools("units/*/units.arrow"):
             if units not in shown and name in _store(path).utterances:
                 shown.add(units)
                 store = _store(path)
