@@ -109,11 +109,12 @@ class FakeStore:
         return self.arrays[NAMES.index(row) if isinstance(row, str) else row]
 
 
-def test_classes_are_drawn_equally_often(inputs):
+@pytest.mark.parametrize(("balanced", "share"), [("emotion", 0.5), ("nothing", 0.2)])
+def test_classes_are_drawn_equally_often_or_as_often_as_they_are(inputs, balanced, share):
     rows = pd.DataFrame({"utterance": NAMES, "emotion": list("aaaab")})
-    batches = LabelledBatches(inputs, rows, ["a", "b"], {**SCHEDULE, "steps": 100}, seed=0)
+    batches = LabelledBatches(inputs, rows, ["a", "b"], {**SCHEDULE, "steps": 100, "balanced": balanced}, seed=0)
     drawn = torch.cat([batches[step]["emotions"] for step in range(100)])
-    assert 0.4 < drawn.float().mean() < 0.6
+    assert share - 0.1 < drawn.float().mean() < share + 0.1
 
 
 def test_crops_are_at_most_as_long_as_asked(inputs):

@@ -159,9 +159,8 @@ class Explorer:
         """Of the fold that tests the utterance, where it is learned, by the network of the first seed."""
         for path in sorted(self.corpus.folder.glob("intensity/*/frames.arrow")):
             yield from self._intensity(path, name, seconds)
-        for path in sorted(self.corpus.folder.glob(f"fold-{fold}/seed-*/intensity/*/frames.arrow")):
-            if path.parts[-4] == self._seed:
-                yield from self._intensity(path, name, seconds)
+        for path in sorted(self.corpus.folder.glob(f"fold-{fold}/{self._seed}/intensity/*/frames.arrow")):
+            yield from self._intensity(path, name, seconds)
 
     def _intensity(self, path, name, seconds):
         store = _store(path)
