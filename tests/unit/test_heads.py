@@ -1,5 +1,6 @@
 """Heads and the encoders that were made for them: what padding, order and length may change, and losses by hand."""
 
+import subprocess
 import sys
 from functools import partial
 
@@ -47,6 +48,15 @@ def test_what_planning_reads_of_a_head_is_what_it_is(head):
     fixed = getattr(sys.modules[made.__module__], "FIXED", ())
     assert arguments == {name: option.default for name, option in head.options.items()} | dict.fromkeys(fixed)
     assert set(head.columns) <= set(COLUMNS) and set(head.columns.values()) <= set(head.options)
+
+
+def test_planning_reads_models_and_heads_without_torch():
+    seen = (
+        "import sys; from serflow import heads, models; [models.described(name) for name in models.models()];"
+        "[heads.described(name) for name in heads.heads()]; print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"
 
 
 def test_a_head_needs_columns_only_where_its_options_want_them():
