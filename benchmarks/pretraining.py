@@ -206,13 +206,13 @@ def serflow(chosen):
     }  # fmt: skip
     names = [f"utterance {number}" for number in range(chosen.batch)]
     with tempfile.TemporaryDirectory() as folder:
-        audio, labels = Path(folder, "audio.arrow"), Path(folder, "labels.arrow")
-        with writing_frames(audio, 0, "int16", 1 / 16000) as one, writing_frames(labels, 0, "int32", 0.02) as other:
+        audio, stored = Path(folder, "audio.arrow"), Path(folder, "units.arrow")
+        with writing_frames(audio, 0, "int16", 1 / 16000) as one, writing_frames(stored, 0, "int32", 0.02) as other:
             for number, name in enumerate(names):
                 one.append(name, (3000 * waves[number].cpu().numpy()).astype(np.int16))
                 other.append(name, units[number].cpu().numpy())
         settings = {"schedule": schedule}
-        batches = Turns(Inputs(FrameStore(audio)), {"units": FrameStore(labels)}, names, settings, masked_units, 0)
+        batches = Turns(Inputs(FrameStore(audio)), {"units": FrameStore(stored)}, names, settings, masked_units, 0)
         batches.plan = [np.arange(chosen.batch)] * len(
             batches
         )  # batches by length have a few utterances more or less

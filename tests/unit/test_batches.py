@@ -32,8 +32,8 @@ def inputs(request, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[0.01, 0.02])
 def units(request, tmp_path_factory):
-    """Every label is the number of its 20 ms token."""
-    path = tmp_path_factory.mktemp("units") / "labels.arrow"
+    """Every unit is the number of its 20 ms token."""
+    path = tmp_path_factory.mktemp("units") / "units.arrow"
     step = round(0.02 / request.param)
     with writing_frames(path, 0, "int32", request.param) as writer:
         for name, samples in zip(NAMES, SAMPLES, strict=True):
@@ -45,7 +45,7 @@ def unit_batches(inputs, units, seed):
     return PretrainingBatches(inputs, {"units": units}, NAMES, {"schedule": SCHEDULE}, masked_units, seed)
 
 
-def test_labels_stay_with_their_frames_through_cropping(inputs, units):
+def test_units_stay_with_their_frames_through_cropping(inputs, units):
     batches = unit_batches(inputs, units, seed=0)
     for batch in (batches[step] for step in range(len(batches))):
         tokens = batch["units"].shape[1]
@@ -80,15 +80,15 @@ def test_an_epoch_hears_every_utterance_once_within_the_budget(inputs, units):
 
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(range(len(NAMES))))
-def test_whole_utterances_come_once_with_their_labels_whatever_the_order(order):
+def test_whole_utterances_come_once_with_their_emotions_whatever_the_order(order):
     store = FakeStore(SAMPLES)
     batches = WholeUtterances(Inputs(store), [NAMES[i] for i in order], np.array(order), seconds=4)
     seen = []
     for number in range(len(batches)):
         batch = batches[number]
-        for length, label in zip(batch["lengths"].tolist(), batch["emotions"].tolist(), strict=True):
-            assert SAMPLES[label] == length
-            seen.append(label)
+        for length, emotion in zip(batch["lengths"].tolist(), batch["emotions"].tolist(), strict=True):
+            assert SAMPLES[emotion] == length
+            seen.append(emotion)
     assert sorted(seen) == list(range(len(NAMES)))
 
 
@@ -109,11 +109,12 @@ class FakeStore:
         return self.arrays[NAMES.index(row) if isinstance(row, str) else row]
 
 
-def test_classes_are_drawn_equally_often(inputs):
+@pytest.mark.parametrize(("balanced", "share"), [("emotion", 0.5), ("nothing", 0.2)])
+def test_classes_are_drawn_equally_often_or_as_often_as_they_are(inputs, balanced, share):
     rows = pd.DataFrame({"utterance": NAMES, "emotion": list("aaaab")})
-    batches = LabelledBatches(inputs, rows, ["a", "b"], {**SCHEDULE, "steps": 100}, seed=0)
+    batches = LabelledBatches(inputs, rows, ["a", "b"], {**SCHEDULE, "steps": 100, "balanced": balanced}, seed=0)
     drawn = torch.cat([batches[step]["emotions"] for step in range(100)])
-    assert 0.4 < drawn.float().mean() < 0.6
+    assert share - 0.1 < drawn.float().mean() < share + 0.1
 
 
 def test_crops_are_at_most_as_long_as_asked(inputs):

@@ -9,8 +9,8 @@ from serflow.evaluation.frames import (
     Segment,
     boundary_error,
     diarization_error,
+    emotions_at,
     filled,
-    labels_at,
     segments_of,
     separation,
 )
@@ -29,7 +29,7 @@ def recordings(draw):
 
 def frames_of(duration, segments):
     centres = (np.arange(round(duration / HOP)) + 0.5) * HOP
-    return list(labels_at(centres, segments, "n"))
+    return list(emotions_at(centres, segments, "n"))
 
 
 def test_the_error_of_the_authors_example():
@@ -47,12 +47,12 @@ def test_the_truth_has_no_error(recording):
 
 
 @given(recordings(), st.lists(st.sampled_from("nabc"), min_size=1, max_size=240))
-def test_the_error_is_a_share_and_counts_the_frames_that_are_wrong(recording, labels):
+def test_the_error_is_a_share_and_counts_the_frames_that_are_wrong(recording, emotions):
     duration, segments = recording
-    error = diarization_error(segments_of(labels, HOP), segments, duration, "n")
+    error = diarization_error(segments_of(emotions, HOP), segments, duration, "n")
     assert -1e-9 <= error <= 1 + 1e-9
     truth = frames_of(duration, segments)
-    right = sum(one == other for one, other in zip(labels, truth, strict=False))
+    right = sum(one == other for one, other in zip(emotions, truth, strict=False))
     assert error == pytest.approx(1 - right * HOP / duration)
 
 
@@ -62,11 +62,11 @@ said = st.lists(st.sampled_from("nabc"), min_size=240, max_size=240)
 @given(st.lists(st.tuples(recordings(), said), min_size=2, max_size=3))
 def test_errors_add_up_over_recordings_by_their_length(files):
     def shifted(segments, by):
-        return [Segment(start + by, end + by, label) for start, end, label in segments]
+        return [Segment(start + by, end + by, emotion) for start, end, emotion in segments]
 
     wrong, start, found, truth = 0.0, 0.0, [], []
-    for (duration, segments), labels in files:
-        own = segments_of(labels[: round(duration / HOP)], HOP)
+    for (duration, segments), emotions in files:
+        own = segments_of(emotions[: round(duration / HOP)], HOP)
         wrong += duration * diarization_error(own, segments, duration, "n")
         found, truth = found + shifted(own, start), truth + shifted(segments, start)
         start += duration

@@ -337,8 +337,8 @@ def test_a_zero_shot_row_stands_beside_the_others_against_chance():
     rng = np.random.default_rng(0)
 
     def guessed(frame, among):
-        told = frame.assign(label=frame.emotion, prediction=rng.choice(among, len(frame)), seed=0)
-        return told[["utterance", "speaker", "label", "prediction", "fold", "seed"]]
+        told = frame.assign(prediction=rng.choice(among, len(frame)), seed=0)
+        return told[["utterance", "speaker", "emotion", "prediction", "fold", "seed"]]
 
     unheard = ["anger", "sadness"]
     own = utterances[utterances.emotion.isin(unheard)]

@@ -60,11 +60,11 @@ def learn(folder, utterances):
                 writer.append(utterance, frames)
     mfcc = FrameStore(folder / "mfcc")
     kmeans = fit_kmeans(mfcc.stack(utterances, FRAMES), 20)
-    labels = {utterance: kmeans.assign(mfcc[utterance]) for utterance in utterances}
-    with writing_frames(folder / "labels", 0, "int32") as writer:
-        for utterance, units in labels.items():
+    assigned = {utterance: kmeans.assign(mfcc[utterance]) for utterance in utterances}
+    with writing_frames(folder / "units", 0, "int32") as writer:
+        for utterance, units in assigned.items():
             writer.append(utterance, units)
-    streams, settings = {"units": FrameStore(folder / "labels")}, {"schedule": SCHEDULE}
+    streams, settings = {"units": FrameStore(folder / "units")}, {"schedule": SCHEDULE}
     inputs = Inputs(FrameStore(folder / "fbank"))
     batches = PretrainingBatches(inputs, streams, utterances, settings, masked_units, 0)
     encoder = build("mel-hubert", {"size": "small"}, 0)

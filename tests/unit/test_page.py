@@ -191,8 +191,10 @@ def test_predictions_of_another_run_are_left_out(generated, tmp_path):
     shutil.copytree(generated / "one", tmp_path / "one")
     place = tmp_path / "one/systems/system-1"
     shutil.copy(place / "fold-0/seed-0/predictions.parquet", place / "fold-0/seed-1/predictions.parquet")
+    for file in (tmp_path / "one/systems/system-0").glob("*/*/predictions.parquet"):  # of an older serflow
+        pd.read_parquet(file).rename(columns={"emotion": "label"}).to_parquet(file)
     (missing,) = report.write([tmp_path / "one"], tmp_path / "report.html")
-    assert "but of another one, for system-1" in missing
+    assert "but of another one, for system-0, system-1" in missing
 
 
 @pytest.mark.parametrize(

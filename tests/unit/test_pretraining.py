@@ -28,7 +28,7 @@ def stores(tmp_path_factory):
     with (
         writing_frames(folder / "audio.arrow", 0, "int16", 1 / 16000) as audio,
         writing_frames(folder / "fbank.arrow", 80) as fbank,
-        writing_frames(folder / "labels.arrow", 0, "int32", 0.01) as labels,
+        writing_frames(folder / "units.arrow", 0, "int32", 0.01) as units,
     ):
         for number, name in enumerate(NAMES):
             seconds, sound = 1 + 0.1 * number, number % 3
@@ -37,13 +37,13 @@ def stores(tmp_path_factory):
             tone = np.sin(2 * np.pi * (200 + 900 * sound) * np.arange(samples) / 16000)
             audio.append(name, 8000 * tone + rng.normal(0, 200, samples))
             fbank.append(name, rng.normal(0, 0.3, (frames, 80)) + np.eye(3).repeat(27, 1)[sound][:80])
-            labels.append(name, np.full(frames, sound))
-    return {kind: FrameStore(folder / f"{kind}.arrow") for kind in ("audio", "fbank", "labels")}
+            units.append(name, np.full(frames, sound))
+    return {kind: FrameStore(folder / f"{kind}.arrow") for kind in ("audio", "fbank", "units")}
 
 
 def unit_batches(stores, inputs, schedule, **options):
     return PretrainingBatches(
-        inputs, {"units": stores["labels"]}, NAMES, {"schedule": schedule}, masked_units, **options
+        inputs, {"units": stores["units"]}, NAMES, {"schedule": schedule}, masked_units, **options
     )
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,18 @@ def third_party(file):
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"serflow", "job"}
 
 
+def test_no_import_runs_upwards():
+    """Rooms are the packages and modules of the library; what imports stands above what it imports."""
+    below = TopologicalSorter()
+    for file in provenance.LIBRARY.rglob("*.py"):
+        for reached in provenance._read(file)[1]:
+            room, other = (path.relative_to(provenance.LIBRARY).parts[0] for path in (file, reached))
+            if room != other and "__init__.py" not in (room, other):  # that of the library has what others offer
+                below.add(room, other)
+    rooms = list(below.static_order())  # CycleError, with the circle, where there is no order
+    assert rooms.index("models") < rooms.index("heads") < rooms.index("report") < rooms.index("cli.py")
+
+
 def test_every_job_is_measured_beside_its_log():
     for rules in (PROJECT / "workflow/rules").glob("*.smk"):
         text = rules.read_text()
@@ -163,7 +176,7 @@ def test_defaults_reach_every_entry():
         **known, **elsewhere, "options": {}, "normalisation": "utterance"
     }  # fmt: skip
     complete = demo()
-    assert lineage.hears_labels(complete, "emotion") and not lineage.hears_labels(complete, "generic")
+    assert lineage.hears_emotions(complete, "emotion") and not lineage.hears_emotions(complete, "generic")
 
 
 PARTS = st.lists(st.tuples(st.booleans(), st.integers(0, 99), st.integers(0, 99)), max_size=12)

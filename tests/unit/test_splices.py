@@ -11,7 +11,7 @@ from serflow.clustering import Clustering
 from serflow.errors import UserError
 from serflow.evaluation.splices import frames_table, layer_points, to_markdown
 from serflow.frames import FrameStore, writing_frames
-from serflow.recognition.spliced import Splices, told_by_labels, told_by_scores, told_by_units
+from serflow.recognition.spliced import Splices, told_by_emotions, told_by_scores, told_by_units
 from serflow.splices import FADE, LEVEL, NEUTRAL, PATTERNS, SEAM, heard_alone, planned, write_splices
 
 EMOTIONS = (NEUTRAL, "anger", "joy", "sadness")
@@ -101,19 +101,19 @@ def test_the_truth_has_no_errors_and_neutral_everywhere_misses_the_emotion(made)
     found, emotional = [], []
     for name in every.names:
         count = round(every.duration(name) * 1000)
-        labels = np.full(count, NEUTRAL, dtype=object)
-        for start, end, label in every.emotional(name):
-            labels[round(start * 1000) : round(end * 1000)] = label
-        found.append((name, labels.tolist(), NEUTRAL))
-        emotional.append((name, (labels != NEUTRAL) + 0.0))
-    labels = pd.DataFrame(told_by_labels(every, found, {"name": "truth"})).assign(seed=0)
+        emotions = np.full(count, NEUTRAL, dtype=object)
+        for start, end, emotion in every.emotional(name):
+            emotions[round(start * 1000) : round(end * 1000)] = emotion
+        found.append((name, emotions.tolist(), NEUTRAL))
+        emotional.append((name, (emotions != NEUTRAL) + 0.0))
+    emotions = pd.DataFrame(told_by_emotions(every, found, {"name": "truth"})).assign(seed=0)
     scores = pd.DataFrame(told_by_scores(every, emotional, {"kind": "intensity", "name": "truth"})).assign(seed=0)
-    table = frames_table(scores, labels, pd.DataFrame(), None).set_index(["kind", "name", "measure"]).value
+    table = frames_table(scores, emotions, pd.DataFrame(), None).set_index(["kind", "name", "measure"]).value
     assert table["system", "truth", "UA"] > 0.99 and table["system", "truth", "error"] < 0.01
     assert table["system", "nowhere", "UA"] == 0.25 and 0.4 < table["system", "nowhere", "error"] < 0.7
     assert table["system", "truth", "everywhere"] == table["system", "nowhere", "error"]
     assert table["system", "truth", "boundary"] < 0.002 and table["intensity", "truth", "auc"] > 0.99
-    text = to_markdown(frames_table(scores, labels, pd.DataFrame(), None), {"truth": "The | truth"}, None, 2)
+    text = to_markdown(frames_table(scores, emotions, pd.DataFrame(), None), {"truth": "The | truth"}, None, 2)
     assert "The \\| truth" in text and "Neutral everywhere" in text and "No splice of two neutral" in text
 
 
@@ -125,8 +125,8 @@ def test_units_that_are_the_emotion_tell_all_of_it(made, tmp_path):
             count = round(every.duration(name) * 100)
             times = (np.arange(count) + 0.5) * every.duration(name) / count
             truth = every.truth(name)
-            own = [next(one.label for one in truth if one.start <= time < one.end) for time in times]
-            writer.append(name, np.array([[label == emotion for emotion in EMOTIONS] for label in own], dtype=float))
+            own = [next(one.emotion for one in truth if one.start <= time < one.end) for time in times]
+            writer.append(name, np.array([[one == emotion for emotion in EMOTIONS] for one in own], dtype=float))
     frames = FrameStore(tmp_path / "frames.arrow")
     phones = {name: np.arange(len(frames[name])) % 7 for name in every.names}
     kmeans = Clustering(np.eye(4, dtype=np.float32), 0.0)

@@ -28,7 +28,7 @@ def test_a_fold_that_tests_one_class_is_a_point_of_a_sweep_too():
     sweep = {
         f"ours{end}": {"of": "ours", "units": f"hidden{end}", "k": k, "layer": 1} for end, k in (("", 8), ("-k4", 4))
     }
-    tested = pd.DataFrame({"fold": [0, 0, 1], "seed": 0, "label": list("aba"), "prediction": list("abb")})
+    tested = pd.DataFrame({"fold": [0, 0, 1], "seed": 0, "emotion": list("aba"), "prediction": list("abb")})
     watched = pd.DataFrame({"fold": 0, "seed": 0, "step": [5, 10], "quantity": "validation UA", "value": [0.75, 0.5]})
     units = units_table(
         [({**HIDDEN, "units": told["units"], "k": told["k"]}, quality(0.1, 0.3)) for told in sweep.values()]

@@ -55,7 +55,7 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
         tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
         pool = results / f"fold-{fold}" / "seed-0"
         stores = [*pool.glob("embeddings/*/*/*.arrow"), *pool.glob("units/*/*.arrow")]
-        assert len(stores) == 8  # three embeddings, five sets of labels
+        assert len(stores) == 8  # three embeddings, five sets of units
         for store in stores:
             assert not tested & set(FrameStore(store).utterances)
         made = json.loads((pool / "ssl" / "first" / "made.json").read_text())

@@ -198,13 +198,13 @@ def test_a_damaged_remote_and_what_was_not_recorded_are_told(first, tmp_path):
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     printed = clone.make("restore", fails=True)
     assert "results/mine/fold-0/seed-0/ssl/first/model.safetensors, is damaged" in printed
-    labels = clone.folder / "results" / "mine" / "fold-0" / "seed-0" / "units" / "generic" / "labels.arrow"
-    assert not labels.exists()
+    units = clone.folder / "results" / "mine" / "fold-0" / "seed-0" / "units" / "generic" / "units.arrow"
+    assert not units.exists()
 
     (clone.folder / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).unlink()
     clone.call("dvc", "remote", "modify", "store", "url", str(first.folder.with_name("store")))
-    labels.parent.mkdir(parents=True)
-    labels.write_bytes(b"made by Snakemake alone")
+    units.parent.mkdir(parents=True)
+    units.write_bytes(b"made by Snakemake alone")
     printed = clone.make("restore", fails=True)
     assert "has not recorded would be lost" in printed and "cloud" not in printed
 
@@ -313,7 +313,7 @@ def test_copies_of_the_cache_let_a_changed_corpus_be_seen(repository):
 
 
 def test_a_half_written_artifact_is_not_committed(repository):
-    half = b64encode(b"results/mine/fold-0/seed-0/units/generic/labels.arrow").decode()
+    half = b64encode(b"results/mine/fold-0/seed-0/units/generic/units.arrow").decode()
     (repository.folder / ".snakemake" / "incomplete").mkdir(exist_ok=True)
     (repository.folder / ".snakemake" / "incomplete" / half).touch()  # as Snakemake marks it while its job runs
     assert "are to be run" in repository.call("serflow", "commit", fails=True)

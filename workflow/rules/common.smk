@@ -61,7 +61,7 @@ def pool_of(name, fold, transductive):
     """Where a pretraining of a fold stands: the pool of utterances that it was allowed to hear."""
     if not transductive:
         return f"fold-{fold}"
-    return f"all-fold-{fold}" if lineage.hears_labels(config, name) else "all"
+    return f"all-fold-{fold}" if lineage.hears_emotions(config, name) else "all"
 
 
 def fold_of(pool):

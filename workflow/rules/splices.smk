@@ -13,7 +13,7 @@ rule splice_frames:
     output:
         segments=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/splices/segments.parquet",
         scores=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/splices/scores.parquet",
-        labels=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/splices/labels.parquet",
+        emotions=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/splices/emotions.parquet",
         units=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/splices/units.parquet",
         timelines=f"{RESULTS}/fold-{{fold}}/seed-{{seed}}/splices/timelines.parquet",
     log:
@@ -34,7 +34,7 @@ rule splice_frames:
 
 rule frames_table:
     input:
-        **{part: every_splice(part) for part in ("scores", "labels", "units", "timelines")},
+        **{part: every_splice(part) for part in ("scores", "emotions", "units", "timelines")},
     output:
         csv=f"{RESULTS}/tables/frames.csv",
         markdown=report(f"{RESULTS}/tables/frames.md", caption="../report/frames.rst", category="Tables"),

@@ -1,4 +1,4 @@
-# Frames of a pool -> k-means -> a unit label for every frame.
+# Frames of a pool -> k-means -> a unit for every frame.
 
 
 include: "inputs/units.smk"
@@ -36,7 +36,7 @@ rule cluster:
         folds=rules.folds.output.folds,
     output:
         centroids=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/centroids.npy",
-        labels=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/labels.arrow",
+        units=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/units.arrow",
         quality=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/quality.json",
     log:
         f"{LOGS}/{{pool}}/seed-{{seed}}/cluster-{{units}}.log",

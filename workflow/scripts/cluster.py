@@ -1,4 +1,4 @@
-"""Cluster the frames that a pool may hear, label them, and say how good the units are."""
+"""Cluster the frames that a pool may hear, give each its unit, and say how good the units are."""
 
 from pathlib import Path
 
@@ -36,14 +36,14 @@ with job(snakemake) as made:
         kmeans = fit_kmeans(frames, settings["k"], settings["seed"], settings["inits"])
     except ValueError as error:
         raise UserError(f"units.{snakemake.wildcards.units}.k: {error}; lower it.") from error
-    labels = {utterance: kmeans.assign(store[utterance]) for utterance in heard + watched}
-    with writing_frames(snakemake.output.labels, 0, "int32", store.hop, made) as writer:
-        for utterance, units in labels.items():
+    assigned = {utterance: kmeans.assign(store[utterance]) for utterance in heard + watched}
+    with writing_frames(snakemake.output.units, 0, "int32", store.hop, made) as writer:
+        for utterance, units in assigned.items():
             writer.append(utterance, units)
     with replacing(snakemake.output.centroids) as temporary, temporary.open("wb") as file:
         np.save(file, kmeans.centroids)
     utterances = pd.read_parquet(snakemake.input.utterances).set_index("utterance").loc[heard]
-    units, counts = np.concatenate([labels[name] for name in heard]), [len(labels[name]) for name in heard]
+    units, counts = np.concatenate([assigned[name] for name in heard]), [len(assigned[name]) for name in heard]
     told = {"k": settings["k"], "frames": len(frames), "objective": kmeans.objective}
     told["empty_clusters"] = settings["k"] - len(np.unique(units))
     for column in ("emotion", "speaker"):

@@ -19,7 +19,7 @@ with job(snakemake) as made:
         folder.mkdir()
         for system, own in predictions.items():
             title = snakemake.params.titles[system]
-            counts = confusion(own.label, own.prediction, classes)
+            counts = confusion(own.emotion, own.prediction, classes)
             drawn = {"confusion": figures.confusion_matrix(counts, classes, title)}
             named = {name: projected(own, name) for name in vector_names(own)}
             if named:

@@ -15,10 +15,10 @@ def gathered(paths):
 
 
 with job(snakemake) as made:
-    scores, labels, units = (gathered(snakemake.input[part]) for part in ("scores", "labels", "units"))
+    scores, emotions, units = (gathered(snakemake.input[part]) for part in ("scores", "emotions", "units"))
     titles, control = snakemake.params.titles, snakemake.params.control
-    table = frames_table(scores, labels, units, control)
-    speakers = pd.concat([scores, labels]).query("speaker != ''")["speaker"].nunique()
+    table = frames_table(scores, emotions, units, control)
+    speakers = pd.concat([scores, emotions]).query("speaker != ''")["speaker"].nunique()
     write_csv(snakemake.output.csv, table)
     write_text(snakemake.output.markdown, to_markdown(table, titles, control, speakers))
     shown = pd.read_parquet(snakemake.input.timelines[0])  # empty where no pattern that is drawn was joined

@@ -110,5 +110,5 @@ with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
             found.clustered(name, embedded(entry, encoder, layer, test), phones, kmeans, seed, layer)
         say(f"layers of {name}")
     write_parquet(snakemake.output.segments, every.pieces, made)
-    for part in ("scores", "labels", "units", "timelines"):
+    for part in ("scores", "emotions", "units", "timelines"):
         write_parquet(snakemake.output[part], pd.DataFrame(getattr(found, part)).assign(seed=seed), made)

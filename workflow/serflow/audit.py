@@ -136,9 +136,9 @@ def _told_by(rows, column, guess):
 
 def _by_value(heard, emotions, tested):
     """As the nuisance row learns, from numbers."""
-    names, labels = np.unique(emotions, return_inverse=True)
+    names, numbers = np.unique(emotions, return_inverse=True)
     train, test = (values.to_numpy(float)[:, None] for values in (heard, tested))
-    return names[logistic(train, labels, test, len(names), CLASSICAL["nuisance"].C).argmax(1)]
+    return names[logistic(train, numbers, test, len(names), CLASSICAL["nuisance"].C).argmax(1)]
 
 
 def _by_kind(heard, emotions, tested):

@@ -106,15 +106,15 @@ class PretrainingBatches(torch.utils.data.Dataset):
 
 
 class LabelledBatches(torch.utils.data.Dataset):
-    """Batches for emotion training: classes equally often, or genders too, random crops, padded. Item i depends on
-    seed and i."""
+    """Batches for emotion training: classes equally often, unless `balanced` says another, random crops, padded. Item
+    i depends on seed and i."""
 
     def __init__(
         self, inputs: Inputs, rows: pd.DataFrame, classes: list[str], schedule: dict, seed: int, needs: Iterable = ()
     ) -> None:
         """`rows`: frame with `utterance, emotion` and what the `needs`, names of COLUMNS, ask for; `classes`: sorted
         names; `schedule`: dict with `steps, batch_size, crop_seconds` and, to draw the genders of a class equally
-        often, `balanced` emotion+gender."""
+        often too, `balanced` emotion+gender, or nothing, to draw every utterance as often."""
         self.inputs, self.seed = inputs, seed
         self.steps, self.size = schedule["steps"], schedule["batch_size"]
         self.crop = int(schedule["crop_seconds"] * inputs.tokens_per_second)
@@ -122,7 +122,9 @@ class LabelledBatches(torch.utils.data.Dataset):
         self.tokens = inputs.tokens(self.rows)
         self.emotions = rows["emotion"].map(classes.index).to_numpy()
         of_class = [np.flatnonzero(self.emotions == emotion) for emotion in np.unique(self.emotions)]
-        if schedule.get("balanced") == "emotion+gender":
+        if schedule.get("balanced") == "nothing":
+            of_class = [np.arange(len(rows))]
+        elif schedule.get("balanced") == "emotion+gender":
             genders = rows["gender"].fillna("unknown").to_numpy()
             of_class = [[own[genders[own] == gender] for gender in np.unique(genders[own])] for own in of_class]
         self.of_class = of_class

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Method(NamedTuple):
-    """`fit(features, labels, test_features, classes, C)`, which features/<reads>.parquet it reads, without which of
+    """`fit(features, emotions, test_features, classes, C)`, which features/<reads>.parquet it reads, without which of
     its columns, and the C that is fixed beforehand; None for none."""
 
     fit: Callable
@@ -17,18 +17,18 @@ class Method(NamedTuple):
 
 
 def majority(
-    features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, classes: int, C: float | None
+    features: np.ndarray, emotions: np.ndarray, test_features: np.ndarray, classes: int, C: float | None
 ) -> np.ndarray:
-    """Probabilities `[test, classes]`: each class' share of the training labels."""
-    shares = np.bincount(labels, minlength=classes) / len(labels)
+    """Probabilities `[test, classes]`: each class' share of the training emotions."""
+    shares = np.bincount(emotions, minlength=classes) / len(emotions)
     return np.tile(shares, (len(test_features), 1))
 
 
-def svm(features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, classes: int, C: float) -> np.ndarray:
+def svm(features: np.ndarray, emotions: np.ndarray, test_features: np.ndarray, classes: int, C: float) -> np.ndarray:
     """Linear SVM on functionals standardised over the training utterances; classes weigh the same.
 
-    `features` `[N, 88]`, `labels` int `[N]`, `test_features` `[M, 88]` -> softmax of decision values `[M, classes]`.
-    Source: ours.
+    `features` `[N, 88]`, `emotions` int `[N]`, `test_features` `[M, 88]` -> softmax of decision values `[M,
+    classes]`. Source: ours.
     """
     from scipy.special import softmax
     from sklearn.pipeline import make_pipeline
@@ -36,33 +36,33 @@ def svm(features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, cla
     from sklearn.svm import SVC
 
     machine = SVC(kernel="linear", C=C, class_weight="balanced", decision_function_shape="ovr")
-    pipeline = make_pipeline(StandardScaler(), machine).fit(features, labels)
+    pipeline = make_pipeline(StandardScaler(), machine).fit(features, emotions)
     decision = pipeline.decision_function(test_features)
     if decision.ndim == 1:  # two classes: one column
         decision = np.stack([-decision, decision], axis=1)
-    return _of_all(softmax(decision, axis=1), labels, classes)
+    return _of_all(softmax(decision, axis=1), emotions, classes)
 
 
 def logistic(
-    features: np.ndarray, labels: np.ndarray, test_features: np.ndarray, classes: int, C: float
+    features: np.ndarray, emotions: np.ndarray, test_features: np.ndarray, classes: int, C: float
 ) -> np.ndarray:
     """Logistic regression on features standardised over the training utterances; classes weigh the same.
 
-    `features` `[N, D]`, `labels` int `[N]`, `test_features` `[M, D]` -> probabilities `[M, classes]`. Source: ours.
+    `features` `[N, D]`, `emotions` int `[N]`, `test_features` `[M, D]` -> probabilities `[M, classes]`. Source: ours.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     machine = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
-    found = make_pipeline(StandardScaler(), machine).fit(features, labels).predict_proba(test_features)
-    return _of_all(found, labels, classes)
+    found = make_pipeline(StandardScaler(), machine).fit(features, emotions).predict_proba(test_features)
+    return _of_all(found, emotions, classes)
 
 
-def _of_all(probabilities, labels, classes):
-    """Probabilities of the classes that occur in `labels` -> `[M, classes]`, 0 for those that do not."""
+def _of_all(probabilities, emotions, classes):
+    """Probabilities of the classes that occur in `emotions` -> `[M, classes]`, 0 for those that do not."""
     found = np.zeros((len(probabilities), classes))
-    found[:, np.unique(labels)] = probabilities
+    found[:, np.unique(emotions)] = probabilities
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from serflow import heads
 from serflow.classical import CHANCE, CLASSICAL
 from serflow.errors import UserError
-from serflow.lineage import LOUDNESS, hears_labels, needs, origin
+from serflow.lineage import LOUDNESS, hears_emotions, needs, origin
 from serflow.models import check_options, model_of, models
 from serflow.registry import chosen, hint
 
@@ -115,7 +115,7 @@ def _check_models(config):
             with _telling(f"config: systems.{name}"):
                 heads.check_options(system["head"], system["options"])
                 _find_text(system["options"])
-                if system["zero_shot"] and hears_labels(config, system["encoder"]):
+                if system["zero_shot"] and hears_emotions(config, system["encoder"]):
                     raise UserError(
                         f"zero_shot: its encoder {system['encoder']} goes back to emotion labels, of held-out "
                         "classes too: name one that does not."

@@ -1,6 +1,6 @@
 """The frame store: ragged arrays, one row an utterance, in one memory-mapped Arrow IPC file.
 
-Audio `[N]`, features and embeddings `[T, D]` and unit labels `[T]` all live in this form.
+Audio `[N]`, features and embeddings `[T, D]` and units `[T]` all live in this form.
 """
 
 from __future__ import annotations

@@ -55,11 +55,11 @@ def hears_audio(config: dict, name: str) -> bool:
     return name in config["pretraining"] or any(hears_audio(config, source) for source in needs(config, name))
 
 
-def hears_labels(config: dict, name: str) -> bool:
-    """Whether emotion labels of a fold's training speakers went into the encoder, pretraining or system `name`."""
+def hears_emotions(config: dict, name: str) -> bool:
+    """Whether the emotions of a fold's training speakers went into the encoder, pretraining or system `name`."""
     intensity = config["pretraining"].get(name, {}).get("intensity")
     told = intensity in config["intensity"] and is_learned(config, intensity)
-    return name in config["systems"] or told or any(hears_labels(config, source) for source in needs(config, name))
+    return name in config["systems"] or told or any(hears_emotions(config, source) for source in needs(config, name))
 
 
 def is_learned(config: dict, intensity: str) -> bool:

@@ -14,7 +14,7 @@ def pretraining_inputs(wildcards):
 def pretraining_units(wildcards):
     """The units that it predicts, if any."""
     units = config["pretraining"][wildcards.pretraining]["units"]
-    return f"{RESULTS}/{wildcards.pool}/seed-{wildcards.seed}/units/{units}/labels.arrow" if units else []
+    return f"{RESULTS}/{wildcards.pool}/seed-{wildcards.seed}/units/{units}/units.arrow" if units else []
 
 
 def pretraining_intensity(wildcards):

@@ -61,7 +61,7 @@ def final_files():
     made = [
         *(f"intensity/{name}/model/model.safetensors" for name in own),
         *(f"intensity/{name}/frames.arrow" for name in learned),
-        *(f"units/{name}/labels.arrow" for name in units),
+        *(f"units/{name}/units.arrow" for name in units),
         *(f"ssl/{name}/model.safetensors" for name in pretrainings),
     ]
     embedded = dict.fromkeys(path for path in (embedding_of(name, pool) for name in units) if path)
@@ -94,13 +94,13 @@ def stages():
         if entry["frames"] != "mfcc":
             stage = made.setdefault(f"embeddings-{entry['frames']}-layer-{entry['layer']}", [])
             stage += [path for path in (embedding_of(name, pool) for pool in pools) if path not in stage]
-        made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/labels.arrow" for pool in pools]
+        made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/units.arrow" for pool in pools]
     for stage, names in in_turns("pretraining", pretrainings).items():
         made[stage] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for name in names for pool in pools_of(name)]
     for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
         made[stage] = [path for name in names for path in predictions_of(name)]
     if config["splices"]["patterns"]:
-        parts = ("segments", "scores", "labels", "units", "timelines")
+        parts = ("segments", "scores", "emotions", "units", "timelines")
         made["splices"] = [path for part in parts for path in every_splice(part)]
     made["tables"] = [f"{RESULTS}/corpus/audit.json", *every_table()] if config["tables"] else every_table()
     made["tables"] += every_card()

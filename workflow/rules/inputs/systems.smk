@@ -38,7 +38,7 @@ def system_code(wildcards):
 
 
 def classical_features(wildcards):
-    """What the method reads beside the labels, if anything."""
+    """What the method reads beside the emotions, if anything."""
     reads = CLASSICAL[config["systems"][wildcards.system]["method"]].reads
     return f"{RESULTS}/features/{reads}.parquet" if reads else []
 

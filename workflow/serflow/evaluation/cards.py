@@ -11,7 +11,7 @@ from serflow.evaluation.statistics import block_confusions, interval
 from serflow.evaluation.tables import aligned, build_table, escaped
 from serflow.protocol import sentences
 
-GROUPS = {"label": "Emotion", "gender": "Gender", "speaker": "Speaker"}  # by the column of each
+GROUPS = {"emotion": "Emotion", "gender": "Gender", "speaker": "Speaker"}  # by the column of each
 MARKED = ("heard unlabelled test audio", "normalised by speaker")  # keys of a protocol that name systems
 
 

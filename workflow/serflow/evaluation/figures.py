@@ -141,16 +141,16 @@ def sweep_curves(points: pd.DataFrame, title: str) -> Figure:
 def vector_map(places: dict[str, np.ndarray], rows: dict[str, pd.DataFrame], title: str) -> Figure:
     """Vectors of utterances in two dimensions, a panel a vector: its colour the emotion, its mark the speaker.
 
-    places: {name: `[N, 2]`}; rows: {name: frame of speaker and label, N rows}.
+    places: {name: `[N, 2]`}; rows: {name: frame of speaker and emotion, N rows}.
     """
     figure = Figure(figsize=(0.5 + 4.4 * len(places), 4.2), layout="constrained")
     panels = figure.subplots(1, len(places), squeeze=False)[0]
     for axes, (name, points) in zip(panels, places.items(), strict=True):
         own = rows[name]
-        emotions, speakers = (sorted(own[column].unique()) for column in ("label", "speaker"))
+        emotions, speakers = (sorted(own[column].unique()) for column in ("emotion", "speaker"))
         palette = matplotlib.colormaps["tab10"].colors
         for (number, emotion), (mark, speaker) in product(enumerate(emotions), zip(cycle("o^sDvP*X"), speakers)):
-            chosen = ((own["label"] == emotion) & (own["speaker"] == speaker)).to_numpy()
+            chosen = ((own["emotion"] == emotion) & (own["speaker"] == speaker)).to_numpy()
             shown = {"label": emotion if speaker == speakers[0] else None, "alpha": 0.75, "linewidths": 0}
             axes.scatter(*points[chosen].T, s=20, marker=mark, color=palette[number % len(palette)], **shown)
         axes.set_title(f"{name} (marks: speakers {', '.join(map(str, speakers))})", color=INK)

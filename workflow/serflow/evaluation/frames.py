@@ -1,6 +1,6 @@
 """Measures of what is said of frames, against segments whose emotion is known. Times are in seconds.
 
-A segmentation is a list of (start, end, label), sorted and without overlap; what no segment covers is `elsewhere`.
+A segmentation is a list of (start, end, emotion), sorted and without overlap; what no segment covers is `elsewhere`.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from numpy.typing import ArrayLike
 class Segment(NamedTuple):
     start: float
     end: float
-    label: Hashable
+    emotion: Hashable
 
 
 def filled(segments: Iterable[tuple], duration: float, elsewhere: Hashable) -> list[Segment]:
     """The segmentation of 0 to `duration` that `segments` make, with `elsewhere` between them."""
     found, reached = [], 0.0
-    for start, end, label in sorted(segments, key=lambda segment: segment[0]):
-        found += [Segment(reached, start, elsewhere), Segment(start, end, label)]
+    for start, end, emotion in sorted(segments, key=lambda segment: segment[0]):
+        found += [Segment(reached, start, elsewhere), Segment(start, end, emotion)]
         reached = end
     return [segment for segment in [*found, Segment(reached, duration, elsewhere)] if segment.end > segment.start]
 
 
-def segments_of(labels: Sequence[Hashable], hop: float, window: float | None = None) -> list[Segment]:
+def segments_of(emotions: Sequence[Hashable], hop: float, window: float | None = None) -> list[Segment]:
     """Frames `[T]`, one a `hop`, each of `window` (a hop, where None) -> segments of equal neighbours.
 
     Where windows overlap, the overlap is shared alike between neighbours; where they leave gaps, those stay.
     """
-    window, count = hop if window is None else window, len(labels)
+    window, count = hop if window is None else window, len(emotions)
     starts, ends = np.arange(count) * hop, np.arange(count) * hop + window
     if window >= hop:
         starts[1:] += (window - hop) / 2
         ends[:-1] = starts[1:]
     found = []
-    for start, end, label in zip(starts.tolist(), ends.tolist(), labels, strict=True):
-        if found and found[-1].label == label and found[-1].end == start:
+    for start, end, emotion in zip(starts.tolist(), ends.tolist(), emotions, strict=True):
+        if found and found[-1].emotion == emotion and found[-1].end == start:
             start = found.pop().start
-        found.append(Segment(start, end, label))
+        found.append(Segment(start, end, emotion))
     return found
 
 
@@ -52,17 +52,17 @@ def seconds_right(found: Sequence[Segment], truth: Sequence[Segment]) -> float:
         max(0.0, min(one.end, other.end) - max(one.start, other.start))
         for one in truth
         for other in found
-        if one.label == other.label
+        if one.emotion == other.emotion
     )
 
 
 def seconds_of(found: Sequence[Segment], truth: Sequence[Segment]) -> dict[Hashable, tuple[float, float]]:
-    """{label: (how long it is true, for how much of that it was found)}; `truth` leaves nothing open."""
-    told = dict.fromkeys((segment.label for segment in truth), (0.0, 0.0))
+    """{emotion: (how long it is true, for how much of that it was found)}; `truth` leaves nothing open."""
+    told = dict.fromkeys((segment.emotion for segment in truth), (0.0, 0.0))
     for segment in truth:
-        lasting, right = told[segment.label]
-        own = seconds_right([one for one in found if one.label == segment.label], [segment])
-        told[segment.label] = lasting + segment.end - segment.start, right + own
+        lasting, right = told[segment.emotion]
+        own = seconds_right([one for one in found if one.emotion == segment.emotion], [segment])
+        told[segment.emotion] = lasting + segment.end - segment.start, right + own
     return told
 
 
@@ -77,13 +77,13 @@ def diarization_error(
     return 1 - seconds_right(found, filled(truth, duration, elsewhere)) / duration
 
 
-def labels_at(times: ArrayLike, segments: Iterable[tuple], elsewhere: Hashable) -> np.ndarray:
-    """The label `[T]` of the segment that each of `times` `[T]` lies in."""
+def emotions_at(times: ArrayLike, segments: Iterable[tuple], elsewhere: Hashable) -> np.ndarray:
+    """The emotion `[T]` of the segment that each of `times` `[T]` lies in."""
     times = np.asarray(times, dtype=float)
-    labels = np.full(len(times), elsewhere, dtype=object)
-    for start, end, label in segments:
-        labels[(times >= start) & (times < end)] = label
-    return labels
+    emotions = np.full(len(times), elsewhere, dtype=object)
+    for start, end, emotion in segments:
+        emotions[(times >= start) & (times < end)] = emotion
+    return emotions
 
 
 def boundary_error(found: Sequence[Segment], truth: Sequence[Segment]) -> float:

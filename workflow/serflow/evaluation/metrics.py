@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 from serflow.errors import UserError
 
 
-def confusion(labels: ArrayLike, predictions: ArrayLike, classes: list[str]) -> np.ndarray:
+def confusion(emotions: ArrayLike, predictions: ArrayLike, classes: list[str]) -> np.ndarray:
     """Count `[C, C]` utterances by true (row) and predicted (column) class, in the order of `classes`.
 
-    Raises UserError for a label or a prediction that is not among `classes`.
+    Raises UserError for an emotion or a prediction that is not among `classes`.
     """
     classes = pd.Index(classes)
     codes = []
-    for kind, names in (("label", labels), ("prediction", predictions)):
+    for kind, names in (("emotion", emotions), ("prediction", predictions)):
         codes.append(classes.get_indexer(np.asarray(names, dtype=object)))
         if (codes[-1] < 0).any():
             strange = np.asarray(names, dtype=object)[codes[-1] < 0][0]

@@ -39,12 +39,12 @@ def _probed(predictions, column):
     for _, own in predictions.groupby(["fold", "seed"]):
         vectors, speakers = np.stack(own[column].to_numpy()), own["speaker"].to_numpy()
         fewest = own["speaker"].value_counts().min()
-        every = own.groupby("speaker")["label"].nunique()
+        every = own.groupby("speaker")["emotion"].nunique()
         if len(set(speakers)) > 1 and fewest > 1 and every.min() > 1:
             parts = StratifiedKFold(min(10, fewest), shuffle=True, random_state=0)
             tasks = {
                 "speaker": (speakers, parts, None),
-                "emotion": (own["label"].to_numpy(), LeaveOneGroupOut(), speakers),
+                "emotion": (own["emotion"].to_numpy(), LeaveOneGroupOut(), speakers),
             }
             for task, (truth, folds, groups) in tasks.items():
                 model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))

@@ -6,6 +6,12 @@ from collections.abc import Iterable, Iterator
 from serflow import heads, lineage
 from serflow.classical import CLASSICAL
 
+BALANCED = {
+    "emotion": "",
+    "emotion+gender": " (genders of a class equally often)",
+    "nothing": " (classes as often as they are)",
+}
+
 
 def recipe_sentences(config: dict, rows: Iterable[str]) -> Iterator[str]:
     """Of a complete `config` and the systems `rows` of one of its tables; none for what no row has."""
@@ -61,9 +67,8 @@ def _called(name, options):
 
 def _training(config, name):
     schedule = config["systems"][name]["schedule"]
-    genders = " (genders of a class equally often)" if schedule["balanced"] == "emotion+gender" else ""
     return (
-        f"{schedule['steps']} steps of {schedule['batch_size']} utterances{genders}, at most "
+        f"{schedule['steps']} steps of {schedule['batch_size']} utterances{BALANCED[schedule['balanced']]}, at most "
         f"{schedule['crop_seconds']:g} s each, learning rate {schedule['learning_rate']:g}"
     )
 

@@ -26,17 +26,17 @@ KINDS = {"intensity": "Intensity", "posterior": "Posterior of emotion", "attenti
 
 
 def frames_table(
-    scores: pd.DataFrame, labels: pd.DataFrame, units: pd.DataFrame, control: str | None
+    scores: pd.DataFrame, emotions: pd.DataFrame, units: pd.DataFrame, control: str | None
 ) -> pd.DataFrame:
     """A frame of kind, name, measure, value, low, high (95 % Student's interval), difference and p (paired t-test).
 
-    scores, labels, units: what `serflow.recognition.spliced` tells, with a column `seed`. Of `system` the measures
-    are UA and error (emotion diarization error), everywhere (that of the utterance's own label, which error is
+    scores, emotions, units: what `serflow.recognition.spliced` tells, with a column `seed`. Of `system` the measures
+    are UA and error (emotion diarization error), everywhere (that of the utterance's own emotion, which error is
     compared with) and boundary (s); of `intensity`, `posterior` and `attention` auc, compared with that of the
     intensity `control`, and precision; of `units` emotion_pnmi, compared with chance_pnmi, emotion_purity and
     phone_pnmi; of `seams` auc alone.
     """
-    found = [*_systems(labels), *_scores(scores, control), *_units(units)]
+    found = [*_systems(emotions), *_scores(scores, control), *_units(units)]
     columns = ["kind", "name", "measure", "value", "low", "high", "difference", "p"]
     return pd.DataFrame(found, columns=columns).round(4)
 
@@ -100,14 +100,14 @@ def to_markdown(table: pd.DataFrame, titles: dict[str, str], control: str | None
     return "\n".join([*text, _seams_note(told)]) + "\n"
 
 
-def _systems(labels):
+def _systems(emotions):
     """Rows of every system, and of neutral everywhere."""
-    if labels.empty:
+    if emotions.empty:
         return
-    one = labels[labels["name"] == labels["name"].iloc[0]]
+    one = emotions[emotions["name"] == emotions["name"].iloc[0]]
     right = one["seconds"].where(one["emotion"] == NEUTRAL, 0.0)
     nowhere = one.assign(name=NOWHERE, right=right, right_everywhere=right, boundary=float("nan"))
-    for name, own in pd.concat([nowhere, labels]).groupby("name", sort=False):
+    for name, own in pd.concat([nowhere, emotions]).groupby("name", sort=False):
         summed = own.groupby(["speaker", "emotion"])[["seconds", "right", "right_everywhere"]].sum()
         shares = summed["right"] / summed["seconds"]
         of_speaker = summed.groupby("speaker").sum()

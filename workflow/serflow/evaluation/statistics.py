@@ -45,7 +45,7 @@ def unit_of(folds: int, speakers: int) -> str | None:
 def block_confusions(predictions: pd.DataFrame, blocks: ArrayLike, classes: list[str]) -> np.ndarray:
     """`[B, C, C]` counts, a block each in sorted order, summed over seeds; `blocks`: the block of every row."""
     own = predictions.groupby(np.asarray(blocks))
-    return np.stack([confusion(part["label"], part["prediction"], classes) for _, part in own])
+    return np.stack([confusion(part["emotion"], part["prediction"], classes) for _, part in own])
 
 
 def pseudo_values(confusions: np.ndarray) -> np.ndarray:

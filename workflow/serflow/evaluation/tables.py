@@ -23,7 +23,7 @@ COLUMNS = [
     "resolvable", "published", "UA_as_published", "utterances", "speakers", "folds", "seeds", "unit",
 ]  # fmt: skip
 METRICS = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "macro_F1": macro_f1}
-PARTS = {"speaker": "speaker", "fold": "fold", "class": "label"}  # kinds, and the column of a kind
+PARTS = {"speaker": "speaker", "fold": "fold", "class": "emotion"}  # kinds, and the column of a kind
 BELOW = 0.005  # how far the majority class may lie under guessing, for utterances are whole
 MINUS = "\N{MINUS SIGN}"
 HEADER = [
@@ -50,8 +50,8 @@ def build_table(
     rows: dicts of system, name, baseline (the system it is compared with, CHANCE or None) and, where known,
     published, claim (False where it does not claim to beat its baseline) and zero_shot (the classes that it was never
     trained on and alone chooses from; only their utterances are its own).
-    predictions: system -> frame of utterance, label, prediction, fold, seed; every fold and seed, any order. Systems
-    may have different seeds.
+    predictions: system -> frame of utterance, emotion, prediction, fold, seed; every fold and seed, any order.
+    Systems may have different seeds.
     utterances: frame of utterance, speaker, emotion of all that some fold tests.
     validations: as predictions, for validation speakers; UA_as_published is then the mean over folds and seeds of
     (validation UA + test UA) / 2, as FLEA's released code scores, which is not clean.
@@ -59,7 +59,7 @@ def build_table(
     over folds and seeds; intervals and `p` are of UA, over blocks that are a `unit` (`statistics.unit_of`) each. Only
     claims have a p, and are one Holm family. `resolvable` is the same for all of them, from the root mean square of
     their standard errors: one alone is too uncertain over a few blocks. Raises UserError where a system is not there,
-    or a seed does not score each utterance once with its true label.
+    or a seed does not score each utterance once with its true emotion.
     """
     utterances = utterances.set_index("utterance")
     systems = sorted({row[key] for row in rows for key in ("system", "baseline")} - {None, CHANCE})
@@ -117,7 +117,7 @@ def scores_of_parts(
         frame = frame.assign(speaker=speakers.loc[frame["utterance"]].to_numpy())
         for kind, column in PARTS.items():
             for (seed, name), part in frame.groupby(["seed", column]):
-                counts = confusion(part["label"], part["prediction"], classes)
+                counts = confusion(part["emotion"], part["prediction"], classes)
                 scores = [metric(counts) for metric in (unweighted_accuracy, weighted_accuracy)]
                 rows.append([system, seed, kind, name, *scores, len(part)])
     return pd.DataFrame(rows, columns=["system", "seed", "kind", "name", "UA", "WA", "utterances"]).round(4)
@@ -210,7 +210,7 @@ def to_latex(table: pd.DataFrame, notes: Iterable[str] = (), cautions: Iterable[
 
 
 def _check(system, frame, emotions):
-    """Every seed scores each utterance once, and against the label that the corpus gives it."""
+    """Every seed scores each utterance once, and against the emotion that the corpus gives it."""
     again = "remove its predictions and run its folds again"
     for seed, part in frame.groupby("seed"):
         counts = part["utterance"].value_counts()
@@ -221,11 +221,11 @@ def _check(system, frame, emotions):
             raise UserError(
                 f"system {system}, seed {seed} predicts utterance {wrong} {found} times, not {due}: {again}"
             )
-    relabelled = frame["label"].to_numpy() != emotions.loc[frame["utterance"]].to_numpy()
-    if relabelled.any():
-        wrong, label = min(frame.loc[relabelled, ["utterance", "label"]].itertuples(index=False))
+    mistaken = frame["emotion"].to_numpy() != emotions.loc[frame["utterance"]].to_numpy()
+    if mistaken.any():
+        wrong, emotion = min(frame.loc[mistaken, ["utterance", "emotion"]].itertuples(index=False))
         raise UserError(
-            f"system {system} takes utterance {wrong} for {label}, the corpus for {emotions[wrong]}: {again}"
+            f"system {system} takes utterance {wrong} for {emotion}, the corpus for {emotions[wrong]}: {again}"
         )
 
 
@@ -249,7 +249,7 @@ def _over_folds(frame, classes):
 
 
 def _confusions(frame, keys, classes):
-    return np.stack([confusion(part["label"], part["prediction"], classes) for _, part in frame.groupby(keys)])
+    return np.stack([confusion(part["emotion"], part["prediction"], classes) for _, part in frame.groupby(keys)])
 
 
 def _cells(table, escape, bold):

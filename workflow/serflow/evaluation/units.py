@@ -1,4 +1,4 @@
-"""What units tell of emotion and speaker: as much of the first, and as little of the second, as labels can have."""
+"""What units tell of emotion and speaker: as much of the first, and as little of the second, as units can have."""
 
 from collections.abc import Iterable
 
@@ -51,7 +51,7 @@ def sweep_points(
     for system, told in sweep.items():
         line = {"line": titles[told["of"]], "k": told["k"], "layer": told["layer"]}
         for _, run in predictions[system].groupby(["fold", "seed"]):
-            counts = confusion(run["label"], run["prediction"], classes)
+            counts = confusion(run["emotion"], run["prediction"], classes)
             points.append({"measure": "UA, test speakers", **line, "value": unweighted_accuracy(counts)})
         watched = histories[system].query("quantity == 'validation UA'")
         best = watched.groupby(["fold", "seed"])["value"].max()

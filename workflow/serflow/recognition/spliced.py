@@ -14,8 +14,8 @@ from serflow.clustering import Clustering, fit_kmeans, unit_quality
 from serflow.evaluation.frames import (
     Segment,
     boundary_error,
+    emotions_at,
     filled,
-    labels_at,
     seconds_of,
     segments_of,
     separation,
@@ -73,14 +73,14 @@ class Splices:
         """The segments that are not neutral."""
         told = self._of[name]
         segments = [Segment(*row) for row in zip(told["start"], told["end"], told["emotion"], strict=True)]
-        return [segment for segment in segments if segment.label != NEUTRAL]
+        return [segment for segment in segments if segment.emotion != NEUTRAL]
 
     def truth(self, name: str) -> list[Segment]:
         """All of a splice; neighbours of one emotion are one segment."""
         merged = []
         for segment in filled(self.emotional(name), self.duration(name), NEUTRAL):
-            start = merged.pop().start if merged and merged[-1].label == segment.label else segment.start
-            merged.append(Segment(start, segment.end, segment.label))
+            start = merged.pop().start if merged and merged[-1].emotion == segment.emotion else segment.start
+            merged.append(Segment(start, segment.end, segment.emotion))
         return merged
 
 
@@ -93,20 +93,20 @@ def told_by_scores(splices: Splices, curves: Iterable[tuple[str, np.ndarray]], n
     """`named`, splice, speaker, auc and precision: how well scores `[T]` of each splice tell its emotional frames."""
     for name, curve in curves:
         times = times_of(len(curve), splices.duration(name))
-        inside = labels_at(times, splices.emotional(name), NEUTRAL) != NEUTRAL
+        inside = emotions_at(times, splices.emotional(name), NEUTRAL) != NEUTRAL
         auc, precision = separation(np.asarray(curve, dtype=np.float64), inside)
         yield named | {"splice": name, "speaker": splices.speaker(name), "auc": auc, "precision": precision}
 
 
-def told_by_labels(splices: Splices, found: Iterable[tuple[str, list[str], str]], named: dict) -> Iterator[dict]:
+def told_by_emotions(splices: Splices, found: Iterable[tuple[str, list[str], str]], named: dict) -> Iterator[dict]:
     """`named`, splice, speaker, boundary (error in s) and, a row for each emotion that is true somewhere, emotion,
     seconds, right, and right_everywhere.
 
-    `found`: (splice, labels of its frames `[T]`, the label that the whole of it got, which is right_everywhere's).
+    `found`: (splice, emotions of its frames `[T]`, the emotion of the whole of it, which is right_everywhere's).
     """
-    for name, labels, everywhere in found:
+    for name, emotions, everywhere in found:
         duration, truth = splices.duration(name), splices.truth(name)
-        segments, whole = segments_of(labels, duration / len(labels)), [Segment(0.0, duration, everywhere)]
+        segments, whole = segments_of(emotions, duration / len(emotions)), [Segment(0.0, duration, everywhere)]
         told = {"splice": name, "speaker": splices.speaker(name), "boundary": boundary_error(segments, truth)}
         of_whole = seconds_of(whole, truth)
         for emotion, (seconds, right) in seconds_of(segments, truth).items():
@@ -138,11 +138,11 @@ def reference(train: Splices, test: Splices, classes: list[str]) -> Iterator[tup
     """(splice, posteriors `[T, classes]`) by logistic regression of log-mel windows, fitted to the truth about the
     frames of training speakers' splices: what can be heard within half a second by the simplest means."""
     heard = {name: _windows(extracted("fbank", train.waveform(name))) for name in train.names}
-    labels = [
-        labels_at(times_of(len(heard[name]), train.duration(name)), train.emotional(name), NEUTRAL)
+    emotions = [
+        emotions_at(times_of(len(heard[name]), train.duration(name)), train.emotional(name), NEUTRAL)
         for name in train.names
     ]
-    numbers = np.array([classes.index(label) for label in np.concatenate(labels)])
+    numbers = np.array([classes.index(emotion) for emotion in np.concatenate(emotions)])
     asked = [_windows(extracted("fbank", test.waveform(name))) for name in test.names]
     found = logistic(np.concatenate(list(heard.values())), numbers, np.concatenate(asked), len(classes), C=0.01)
     yield from zip(test.names, np.split(found, np.cumsum([len(one) for one in asked])[:-1]), strict=True)
@@ -156,10 +156,10 @@ def seam_control(train: Splices, test: Splices) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    (heard, labels), (asked, truth) = map(_moments, (train.of(SEAM), test.of(SEAM)))
-    if not (0 < sum(labels) < len(labels) and 0 < sum(truth) < len(truth)):
+    (heard, seams), (asked, truth) = map(_moments, (train.of(SEAM), test.of(SEAM)))
+    if not (0 < sum(seams) < len(seams) and 0 < sum(truth) < len(truth)):
         return np.nan
-    return float(roc_auc_score(truth, logistic(heard, labels, asked, 2, C=0.01)[:, 1]))
+    return float(roc_auc_score(truth, logistic(heard, seams, asked, 2, C=0.01)[:, 1]))
 
 
 def told_by_units(
@@ -173,7 +173,9 @@ def told_by_units(
         names = [name for name in splices.names if splices.speaker(name) == speaker]
         units = [kmeans.assign(frames[name]) for name in names]
         times = [times_of(len(one), splices.duration(name)) for one, name in zip(units, names, strict=True)]
-        emotions = [labels_at(own, splices.emotional(name), NEUTRAL) for own, name in zip(times, names, strict=True)]
+        emotions = [
+            emotions_at(own, splices.emotional(name), NEUTRAL) for own, name in zip(times, names, strict=True)
+        ]
         numbers = np.unique(np.concatenate(emotions).astype(str), return_inverse=True)[1]
         like = [_nearest(phones[name], len(own)) for own, name in zip(units, names, strict=True)]
         units = np.concatenate(units)
@@ -204,19 +206,19 @@ def _windows(frames):
 
 def _moments(splices):
     """(what is shown of moments `[M, 2 D]`, 1 where a seam is there, 0 where none is near `[M]`)."""
-    shown, labels = [], []
+    shown, seams = [], []
     for name in splices.names:
         frames = np.asarray(extracted("fbank", splices.waveform(name)), dtype=np.float32)
         (seam,) = splices.seams(name)
         far = [middle for middle in range(50, len(frames) - 50, STEP) if abs(middle / 100 - seam) >= 0.5]
-        for middle, label in [(round(seam * 100), 1), *((middle, 0) for middle in far)]:
+        for middle, is_seam in [(round(seam * 100), 1), *((middle, 0) for middle in far)]:
             apart = [
                 abs(frames[max(0, middle - near) : middle].mean(0) - frames[middle : middle + near].mean(0))
                 for near in (3, WINDOW)
             ]
             shown.append(np.concatenate(apart))
-            labels.append(label)
-    return np.array(shown), np.array(labels)
+            seams.append(is_seam)
+    return np.array(shown), np.array(seams)
 
 
 def _nearest(units, count):
@@ -225,16 +227,16 @@ def _nearest(units, count):
 
 
 class Findings:
-    """What everything says of splices: rows of `scores`, `labels` and `units`, and of a few splices in full, for
+    """What everything says of splices: rows of `scores`, `emotions` and `units`, and of a few splices in full, for
     figures, `timelines`."""
 
     def __init__(self, splices: Splices) -> None:
-        self.splices, self.scores, self.labels, self.units, self.timelines = splices, [], [], [], []
+        self.splices, self.scores, self.emotions, self.units, self.timelines = splices, [], [], [], []
         chosen = {pattern: next(iter(splices.of(pattern).names), None) for pattern in SHOWN}
         self.drawn = [name for name in chosen.values() if name]
         for name in self.drawn:
-            for start, end, label in splices.truth(name):
-                self._draw(name, "truth", label, [start, end])
+            for start, end, emotion in splices.truth(name):
+                self._draw(name, "truth", emotion, [start, end])
             levels = np.abs(splices.waveform(name))
             self._draw(name, "waveform", "", [part.max() for part in np.array_split(levels, WAVEFORM)])
 
@@ -253,7 +255,7 @@ class Findings:
         """`told`: (splice, posteriors of its frames `[T, classes]`, the emotion of the whole)."""
         told = list(told)
         found = [(splice, [classes[place] for place in own.argmax(1)], whole) for splice, own, whole in told]
-        self.labels += told_by_labels(self.splices, found, {"name": name})
+        self.emotions += told_by_emotions(self.splices, found, {"name": name})
         if NEUTRAL in classes:
             emotional = [(splice, 1 - own[:, classes.index(NEUTRAL)]) for splice, own, _ in told]
             self.scores += told_by_scores(self.splices, emotional, {"kind": "posterior", "name": name})

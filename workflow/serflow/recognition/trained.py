@@ -48,7 +48,7 @@ def trained(results: Path = RESULTS) -> list[Trained]:
     found = []
     for folder in sorted(results.glob("*/systems/*")):
         models = sorted(folder.glob("fold-*/seed-*/model/config.json"))
-        final = [path.parent for path in models if path.parts[-4] == f"fold-{FINAL}"]
+        final = [path.parent for path in sorted(folder.glob(f"fold-{FINAL}/seed-*/model/config.json"))]
         if models:
             told = scores[folder.parents[1]].get(folder.name, {})
             usable = _usable(models[0].with_name("made.json"))

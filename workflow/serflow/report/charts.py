@@ -160,7 +160,7 @@ def vectors(places: np.ndarray, rows: pd.DataFrame, name: str) -> dict:
     told = {
         "x": places[:, 0].round(3),
         "y": places[:, 1].round(3),
-        "emotion": rows["label"],
+        "emotion": rows["emotion"],
         "speaker": rows["speaker"].astype(str),
     }
     frame = pd.DataFrame({**told, "utterance": rows["utterance"]})

@@ -105,10 +105,11 @@ class Corpus:
         return [name for name, own in self._predictions.items() if not self._fits(own, self.rows.loc[name, "UA"])]
 
     def _fits(self, predictions, expected):
-        if not set(predictions["label"]) | set(predictions["prediction"]) <= set(self.classes):
+        emotions = predictions.get("emotion", [None])  # an older run's file has it by another name
+        if not set(emotions) | set(predictions["prediction"]) <= set(self.classes):
             return False
         seeds = [
-            confusion(part["label"], part["prediction"], self.classes) for _, part in predictions.groupby("seed")
+            confusion(part["emotion"], part["prediction"], self.classes) for _, part in predictions.groupby("seed")
         ]
         return abs(unweighted_accuracy(np.stack(seeds)).mean() - expected) < ROUNDED
 

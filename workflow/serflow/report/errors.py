@@ -44,7 +44,10 @@ def matrices(corpus: Corpus) -> list[Matrix]:
     """A confusion matrix for every system whose predictions are there."""
     return [
         Matrix(
-            name, corpus.rows.loc[name, "name"], corpus.classes, confusion(own.label, own.prediction, corpus.classes)
+            name,
+            corpus.rows.loc[name, "name"],
+            corpus.classes,
+            confusion(own.emotion, own.prediction, corpus.classes),
         )
         for name, own in corpus.predictions.items()
     ]
@@ -57,7 +60,7 @@ def genders(corpus: Corpus) -> pd.DataFrame:
     known, rows = corpus.utterances.set_index("utterance")["gender"], []
     for name, own in corpus.predictions.items():
         for (gender, _), part in own.groupby([known.loc[own["utterance"]].to_numpy(), "seed"]):
-            ua = unweighted_accuracy(confusion(part["label"], part["prediction"], corpus.classes))
+            ua = unweighted_accuracy(confusion(part["emotion"], part["prediction"], corpus.classes))
             rows.append([name, gender, ua])
     return (
         pd.DataFrame(rows, columns=["system", "gender", "UA"])

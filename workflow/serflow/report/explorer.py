@@ -140,7 +140,7 @@ class Explorer:
         samples = self.store[name]
         seconds, titles, guesses = len(samples) / RATE, self.corpus.rows["name"], []
         for row in rows.to_dict("records"):
-            probabilities = [round(row[f"p_{label}"], 4) for label in self.classes]
+            probabilities = [round(row[f"p_{name}"], 4) for name in self.classes]
             prediction = self.classes[int(np.nanargmax(probabilities))]
             told = row["system"], titles[row["system"]], probabilities, prediction, prediction == known["emotion"]
             guesses.append(Guess(*told))
@@ -159,9 +159,8 @@ class Explorer:
         """Of the fold that tests the utterance, where it is learned, by the network of the first seed."""
         for path in sorted(self.corpus.folder.glob("intensity/*/frames.arrow")):
             yield from self._intensity(path, name, seconds)
-        for path in sorted(self.corpus.folder.glob(f"fold-{fold}/seed-*/intensity/*/frames.arrow")):
-            if path.parts[-4] == self._seed:
-                yield from self._intensity(path, name, seconds)
+        for path in sorted(self.corpus.folder.glob(f"fold-{fold}/{self._seed}/intensity/*/frames.arrow")):
+            yield from self._intensity(path, name, seconds)
 
     def _intensity(self, path, name, seconds):
         store = _store(path)
@@ -175,7 +174,7 @@ class Explorer:
     def _units(self, name, seconds):
         """By the clustering of the first pool that heard the utterance: none of a fold hears those that it tests."""
         shown = set()
-        for units, _, path in self.corpus.made_in_pools("units/*/labels.arrow"):
+        for units, _, path in self.corpus.made_in_pools("units/*/units.arrow"):
             if units not in shown and name in _store(path).utterances:
                 shown.add(units)
                 store = _store(path)
@@ -187,7 +186,7 @@ class Explorer:
         folder = self.corpus.folder / f"systems/{system}/fold-{fold}"
         path = next(iter(sorted(folder.glob("seed-*/frames.arrow"))), None)
         store = path and _store(path)
-        columns = ["weight", *(f"p_{label}" for label in self.classes)]
+        columns = ["weight", *(f"p_{name}" for name in self.classes)]
         if store and store.columns == columns and name in store.utterances:
             values = np.nan_to_num(np.asarray(store[name], dtype=float))
             by_segment = len(values) * store.hop < seconds / 2  # of models whose tokens are no frames
@@ -251,13 +250,13 @@ def river(posteriors: np.ndarray) -> str:
     return _paletted(classes, [PALETTE[number % len(PALETTE)] for number in range(posteriors.shape[1])])
 
 
-def strip(labels: np.ndarray) -> str:
+def strip(units: np.ndarray) -> str:
     """Units `[T]` -> a picture one pixel high in which each has a colour, which only tells it from others."""
     colors = [
         colorsys.hls_to_rgb(number * 0.381966 % 1, (0.45, 0.6, 0.75)[number % 3], 0.55) for number in range(256)
     ]
     named = [f"#{''.join(f'{round(255 * part):02x}' for part in color)}" for color in colors]
-    return _paletted(np.asarray(labels)[None] % 256, named)
+    return _paletted(np.asarray(units)[None] % 256, named)
 
 
 def flac(samples: np.ndarray) -> str:
