@@ -55,6 +55,10 @@ def plan_at(folder, systems=DIFFERENCES, synthesised=False, recordings="abc", pa
     write_csv(folder / "planned.csv", planned(claims, 5, 10, 3, synthesised=synthesised, recordings=recordings))
 
 
+def gathered(results):
+    return gather(path.parent for path in results.glob("*/tables"))
+
+
 def of(claims, system, scope):
     return claims[(claims["system"] == system) & (claims["scope"] == scope)]
 
@@ -103,14 +107,14 @@ def test_estimates_without_error_are_certain():
 def test_claims_are_pooled_over_corpora_that_count_alike(tmp_path):
     for corpus, difference, error in [("a", 0.02, 0.01), ("b", 0.06, 0.03)]:
         table_at(tmp_path, corpus, {"ours": difference}, error)
-    claims = gather(tmp_path)
+    claims = gathered(tmp_path)
     assert claims["scope"].tolist() == [ONE, ONE, POOLED]
     (pooled,) = of(claims, "ours", POOLED).itertuples()
     assert pooled.difference == pytest.approx(0.04) and pooled.corpus == "2 corpora"
     welch = stats.ttest_ind_from_stats(0.02, 0.01 * 5**0.5, 5, -0.06, 0.03 * 5**0.5, 5, False)
     assert pooled.p == pytest.approx(welch.pvalue, abs=1e-3) and pooled.folds == 10
     table_at(tmp_path, "c", {"ours": 0.03}, 0.01)
-    (large,) = of(gather(tmp_path), "ours", AT_LARGE).itertuples()
+    (large,) = of(gathered(tmp_path), "ours", AT_LARGE).itertuples()
     assert large.p == pytest.approx(stats.ttest_1samp([0.02, 0.06, 0.03], 0).pvalue, abs=1e-4)
 
 
@@ -118,7 +122,7 @@ def test_all_claims_of_all_papers_are_one_family_where_they_are_pooled(tmp_path)
     for corpus in "ab":
         for number in range(4):
             table_at(tmp_path, corpus, {"ours": 0.03, "other": 0.001}, 0.012, paper=f"paper-{number}")
-    pooled = gather(tmp_path).query("scope == 'pooled'")
+    pooled = gathered(tmp_path).query("scope == 'pooled'")
     ours = pooled[pooled["system"] == "ours"]
     assert len(pooled) == 8 and ours["p_holm"].tolist() == pytest.approx((8 * ours["p"]).tolist(), abs=2e-3)
 
@@ -131,7 +135,7 @@ def test_what_does_not_count_is_told_and_not_pooled(tmp_path):
     table_at(tmp_path, "few", unit="speaker")
     earlier = table_at(tmp_path, "old")
     write_text(earlier / "paper.md", f"# A paper\n\n{MARK}\n")
-    claims = gather(tmp_path)
+    claims = gathered(tmp_path)
     notes = of(claims, "ours", ONE).set_index("corpus")["note"]
     assert notes[["a", "again"]].tolist() == ["", ""]
     assert notes["b"] == "not pooled: the recordings of again"
@@ -147,7 +151,7 @@ def test_a_claim_that_was_changed_or_withdrawn_after_it_was_seen_says_so(tmp_pat
         for _ in range(2):  # a table that is made again by the same configuration is nothing new
             note_seen(folder, "paper", configuration, pd.read_csv(folder / "paper.csv"))
     assert len(pd.read_csv(folder / "seen.csv")) == 4
-    claims = gather(tmp_path)
+    claims = gathered(tmp_path)
     assert of(claims, "ours", ONE)["note"].item() == "changed after it was seen: -1.0 by 1234e567"
     gone = of(claims, "gone", ONE).iloc[0]
     assert gone["note"].endswith("withdrawn after it was seen (by 1234e567)") and gone["difference"] == 0.04
@@ -168,7 +172,7 @@ def test_tables_that_are_written_at_once_are_all_seen(tmp_path):
 
 def test_a_claim_is_there_before_its_table_and_without_one_is_not_tested(tmp_path):
     plan_at(tmp_path / "a" / "tables")
-    claims = gather(tmp_path)
+    claims = gathered(tmp_path)
     assert claims["verdict"].tolist() == ["not tested"] * 2 and claims["note"].tolist() == ["planned"] * 2
     assert claims["planned"].between(0.05, 0.15).all()
     assert "2 claims: none ahead of its baseline, 2 not tested" in overview.to_markdown(claims)
@@ -176,7 +180,7 @@ def test_a_claim_is_there_before_its_table_and_without_one_is_not_tested(tmp_pat
 
 def test_to_beat_a_guess_is_no_claim(tmp_path):
     table_at(tmp_path, "a", {"ours": 0.3}, UA=0.55)
-    assert gather(tmp_path).empty
+    assert gathered(tmp_path).empty
 
 
 def test_verdicts_are_the_same_bytes_from_tables_alone(tmp_path, monkeypatch):
@@ -210,8 +214,8 @@ def test_a_damaged_table_is_named(tmp_path):
     folder = table_at(tmp_path, "a")
     (folder / "seen.csv").write_text("nothing\n")
     with pytest.raises(UserError, match="seen.csv is no table"):
-        gather(tmp_path)
+        gathered(tmp_path)
     (folder / "seen.csv").unlink()
     (folder / "paper.csv").write_text("system,name\n")
     with pytest.raises(UserError, match="paper.csv is no table"):
-        gather(tmp_path)
+        gathered(tmp_path)

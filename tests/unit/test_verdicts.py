@@ -3,8 +3,11 @@
 import math
 
 import pytest
+from tests.unit.test_claims import table_at
 
-from serflow.report.verdicts import Claim, headline, place, reach
+from serflow.evaluation.claims import gather
+from serflow.report.corpus import Corpus
+from serflow.report.verdicts import Claim, headline, place, pooled, reach
 
 
 def claim(difference=0.02, low=-0.01, high=0.05, p=0.2, against_guessing=False):
@@ -35,3 +38,13 @@ def test_the_plot_holds_all_intervals_but_those_against_a_guess():
     assert half == pytest.approx(0.15)
     assert place(0, half) == 50 and place(-0.15, half) == 0 and place(0.5, half) == 100
     assert reach([claim(low=math.nan, high=math.nan)]) == pytest.approx(0.05) and reach([guess]) == pytest.approx(0.6)
+
+
+def test_what_is_pooled_is_what_serflow_claims_says(tmp_path):
+    corpora = [Corpus(table_at(tmp_path, name).parent) for name in ("emodb", "ravdess")]
+    assert pooled(corpora[:1]) == {}
+    (found,) = pooled(corpora).values()
+    table = gather(corpus.folder for corpus in corpora).query("scope == 'pooled'")
+    assert [claim.difference for claim in found] == table["difference"].tolist() == [0.05, -0.02]
+    assert [claim.verdict for claim in found] == table["verdict"].tolist()
+    assert headline(found).startswith("2 claims: 1 ahead")

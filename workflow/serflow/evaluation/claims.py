@@ -3,6 +3,7 @@
 Verdicts are made of the tables and of the register beside them alone, which a clone without artifacts has.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -38,15 +39,15 @@ def verdict(difference: float, p: float) -> str:
     return "helps" if difference > 0 else "harms"
 
 
-def gather(results: Path) -> pd.DataFrame:
-    """Every claim of every corpus below `results`, then pooled: a frame of COLUMNS, fractions of 1, a claim's rows
-    together, by paper.
+def gather(corpora: Iterable[Path]) -> pd.DataFrame:
+    """Every claim of every corpus, a folder of results/ each, then pooled: a frame of COLUMNS, fractions of 1, a
+    claim's rows together, by paper.
 
     Pooled is the mean over the corpora, which count alike: its interval is of these corpora, whose true effects may
     differ. At large is Student's t over three corpora or more: of others like them. Each scope is a Holm family.
     A corpus of synthesised speech, of too few folds or of recordings that another one has is told, but not pooled.
     """
-    rows = [row for folder in sorted(results.glob("*/tables")) for row in _of_corpus(folder)]
+    rows = [row for folder in sorted(corpora) for row in _of_corpus(folder / "tables")]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "recordings"])
     table["order"] = table.groupby(CLAIM, sort=False).ngroup()
     for _, own in table[pools(table) & (table["recordings"] != "")].groupby([*CLAIM, "recordings"]):
@@ -65,7 +66,7 @@ def pools(table: pd.DataFrame) -> pd.Series:
 def _of_corpus(folder):
     """The rows of a corpus: its tables' claims, those of tables that are still to come, and those withdrawn."""
     plans, seen, done = read(folder / "planned.csv", PLANNED), read(folder / "seen.csv", SEEN), set()
-    of_corpus = {"scope": ONE, "corpus": folder.parent.name}
+    of_corpus = {"scope": ONE, "corpus": folder.resolve().parent.name}
     synthesised = plans["synthesised"].eq(True).any()
     for paper, title, table, earlier in _tables(folder):
         own, history = (frame[frame["paper"] == paper] for frame in (plans, seen))

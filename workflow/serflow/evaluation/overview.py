@@ -25,7 +25,7 @@ READING = (
 def write() -> str:
     """Write results/claims.{csv,md,svg,json} and results/README.md from the tables below results/; returns what is
     to be told of it."""
-    claims = gather(RESULTS)
+    claims = gather(path.parent for path in RESULTS.glob("*/tables"))
     write_csv(RESULTS / "claims.csv", claims)
     write_json(RESULTS / "claims.json", to_metrics(claims))
     save(forest(claims), RESULTS / "claims.svg")

@@ -13,18 +13,22 @@ from serflow.evaluation.tables import MINUS, written
 from serflow.report import charts
 from serflow.report.explorer import PALETTE
 from serflow.report.section import Section
-from serflow.report.verdicts import headline, place
+from serflow.report.verdicts import headline, place, pooled, reach
 
 TEMPLATES = Path(__file__).parents[2] / "report"
 
 
 def page(sections: Sequence[Section]) -> str:
     """The HTML of the whole page, whose policy lets no script run but its own two."""
-    every = [claim for section in sections for own in section.claims.values() for claim in own]
+    together = pooled(section.corpus for section in sections)
+    claims = [together] if together else [section.claims for section in sections]
+    every = [claim for found in claims for own in found.values() for claim in own]
     scripts = [charts.library(), _text("report.js")]
     return _environment().get_template("page.html").render(
         sections=sections,
         headline=headline(every),
+        pooled=together,
+        reach=reach(every),
         palette=PALETTE,
         style=Markup(_text("report.css")),  # noqa: S704 the project's own
         scripts=list(map(Markup, scripts)),  # noqa: S704

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serflow.evaluation.statistics import ALPHA
+from serflow.evaluation.claims import POOLED, VERDICTS, gather, verdict
 
 if TYPE_CHECKING:
     from serflow.report.corpus import Corpus
-
-VERDICTS = {  # in the order of the headline
-    "helps": "ahead of its baseline",
-    "harms": "behind it",
-    "not resolved": "not resolved",
-    "not tested": "not tested",
-}
 
 
 @dataclass(frozen=True)
@@ -40,11 +33,7 @@ class Claim:
     @property
     def verdict(self) -> str:
         """A key of VERDICTS; p is Holm's."""
-        if np.isnan(self.p):
-            return "not tested"
-        if self.p >= ALPHA:
-            return "not resolved"
-        return "helps" if self.difference > 0 else "harms"
+        return verdict(self.difference, self.p)
 
 
 def claims(corpus: Corpus, guessing: float) -> dict[str, list[Claim]]:
@@ -66,6 +55,17 @@ def claims(corpus: Corpus, guessing: float) -> dict[str, list[Claim]]:
             for row in chosen.itertuples(index=False)
         ]  # fmt: skip
     return {title: own for title, own in found.items() if own}
+
+
+def pooled(corpora: Iterable[Corpus]) -> dict[str, list[Claim]]:
+    """{title of a table: its claims over all corpora that count, as `serflow claims` pools them}; may be empty."""
+    found = {}
+    table = gather(corpus.folder for corpus in corpora)
+    for row in table[table["scope"] == POOLED].itertuples():
+        told = row.difference, row.low, row.high, row.p_holm, row.resolvable
+        claim = Claim(row.corpus, row.paper, row.name, row.against, np.nan, *told, against_guessing=False)
+        found.setdefault(row.title, []).append(claim)
+    return found
 
 
 def headline(found: Collection[Claim]) -> str:
