@@ -14,7 +14,7 @@ from tests.unit.test_evaluation import simulate
 from serflow.artifacts import write_csv, write_text
 from serflow.errors import UserError
 from serflow.evaluation import overview
-from serflow.evaluation.claims import AT_LARGE, ONE, POOLED, gather
+from serflow.evaluation.claims import AT_LARGE, ONE, POOLED, UNREGISTERED, gather
 from serflow.evaluation.register import note_seen, planned
 from serflow.evaluation.stamps import MARK
 from serflow.evaluation.statistics import ALPHA, compare, mean_of, over_blocks
@@ -137,7 +137,7 @@ def test_what_does_not_count_is_told_and_not_pooled(tmp_path):
     write_text(earlier / "paper.md", f"# A paper\n\n{MARK}\n")
     claims = gathered(tmp_path)
     notes = of(claims, "ours", ONE).set_index("corpus")["note"]
-    assert notes[["a", "again"]].tolist() == ["", ""]
+    assert notes[["a", "again"]].tolist() == [UNREGISTERED, ""]
     assert notes["b"] == "not pooled: the recordings of again"
     assert notes["made"] == "not pooled: synthesised speech"
     assert "too few folds" in notes["few"] and "other classes, folds or seeds" in notes["old"]

@@ -27,6 +27,7 @@ VERDICTS = {  # in the order of a headline
     "not resolved": "not resolved",
     "not tested": "not tested",
 }
+UNREGISTERED = "no planned.csv says that it was claimed beforehand"
 GUESSED = 0.01  # to beat a baseline that is so little ahead of guessing is no claim
 
 
@@ -74,6 +75,7 @@ def _of_corpus(folder):
         done |= {(paper, row.system, row.baseline) for row in table.itertuples()}
         for row in table.itertuples():
             note = _why_not_pooled(synthesised, earlier, row.unit) or _changes(history, row.system)
+            note = note or UNREGISTERED * (row.system not in would.index)
             by_plan = resolvable(planned_error(row.folds, row.speakers, row.seeds), row.folds, len(table))
             yield {
                 **of_corpus, **dict(zip(CLAIM, (paper, row.system, row.baseline), strict=True)), "title": title,
