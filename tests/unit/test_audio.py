@@ -87,6 +87,27 @@ def test_a_codec_that_is_only_read_from_its_start_is_whole_or_truncated(tmp_path
         audio.decode(cut(path, 0.5))
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])
+def test_mp3_without_its_length_is_of_one_bit_rate_or_refused(tmp_path, rate, mode):
+    loud = noise(4, rate) * np.linspace(0.001, 1, 4 * rate)[:, None]
+    path = write(tmp_path / "a.mp3", loud, rate, bitrate_mode=mode, compression_level=0.5)
+    assert audio.inspect(path)[0]["seconds"] == 4
+    path.write_bytes(path.read_bytes().replace(b"Xing", b"None", 1).replace(b"Info", b"None", 1))
+    (fact,) = audio.inspect(path)
+    if mode == "CONSTANT":
+        assert fact["seconds"] == pytest.approx(4, abs=0.3)  # with what fills the first frames and the last
+    else:
+        assert str(fact).startswith("unsupported format: MP3 of a changing bit rate without its length; convert it")
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE"])
+def test_mp3_with_its_length_is_told_to_be_truncated(tmp_path, mode):
+    path = write(tmp_path / "a.mp3", noise(4), bitrate_mode=mode, compression_level=0.5)
+    with pytest.raises(audio.AudioFault, match="^truncated"):
+        audio.decode(cut(path, 0.6))
+
+
 def test_ogg_that_lost_only_its_last_bytes_is_truncated(tmp_path):
     path = write(tmp_path / "a.ogg", noise())
     path.write_bytes(path.read_bytes()[:-10])

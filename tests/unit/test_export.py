@@ -203,6 +203,15 @@ def test_no_folder_a_broken_folder_and_a_target_that_exists_are_refused(tmp_path
     assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.parametrize("note", [b"[]", b"{", b'{"settings": 3}', b"\xff"])
+def test_a_note_that_does_not_tell_the_normalisation_is_told(tmp_path, note):
+    build("hubert", {"size": "tiny"}, 0).save_pretrained(tmp_path / "ours")
+    (tmp_path / "ours/made.json").write_bytes(note)
+    with pytest.raises(UserError, match="made.json does not tell what made the model .*: copy the folder again"):
+        export(tmp_path / "ours", tmp_path / "theirs")
+    assert not (tmp_path / "theirs").exists()
+
+
 @pytest.mark.parametrize("kind", ["training", "speaker"])
 def test_a_normalisation_that_no_folder_holds_is_told_and_not_replaced(kind, tmp_path, capsys):
     export(saved(classifier("hubert", **MEAN), tmp_path / "ours", kind), tmp_path / "theirs")

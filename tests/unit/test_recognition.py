@@ -404,6 +404,20 @@ def model_of(results, corpus, system, fold="0", **settings):
     (folder / "made.json").write_text(json.dumps({"settings": {"settings": settings}}))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"system,name,UA,UA_low,UA_high\ns,S,0.5,0.", b"system,UA_low\ns,1\n", b"\xff\xfe", b'"' + b"x" * 2**18],
+)
+def test_a_damaged_table_is_named(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    model_of(tmp_path / "results", "one", "s")
+    (tmp_path / "results/one/tables").mkdir()
+    (tmp_path / "results/one/tables/ours.csv").write_bytes(content)
+    for asked in (["models"], ["predict", "a.wav"]):
+        with pytest.raises(SystemExit, match="ours.csv is damaged .*: run snakemake again, or remove it"):
+            main(asked)
+
+
 def test_the_best_of_a_corpus_is_taken_and_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"

@@ -144,6 +144,8 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ),
         ({"corpus": {"options": {"a": [float("nan")]}}}, "corpus.options.a.0 is wrong: nan is no size"),
         ({"folds": {"count": 2.0}}, "folds.count is wrong: 2.0 is not of type 'integer'"),
+        ({"units": {"generic": {"k": 50.0}}}, "units.generic.k is wrong: 50.0 is not of type 'integer'"),
+        ({"units": {"generic": {"layer": 1.0}}}, "units.generic.layer is wrong: 1.0 is not of type 'integer'"),
         ({"folds": {"count": 100000}}, "folds.count is wrong: 100000 is greater than the maximum of 1000"),
         ({"seeds": [1.0]}, "seeds.0 is wrong: 1.0 is not of type 'integer'"),
         ({"seeds": [2**40]}, "seeds.0 is wrong: 1099511627776 is beyond 1000000000"),

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -121,6 +122,9 @@ def _opened(path):
             raise AudioFault("truncated: the Ogg stream lacks its last page")
         if file.frames == 0:
             raise AudioFault("empty: a header without samples")
+        if file.format == "MP3" and not _length_known(file):
+            untold = "MP3 of a changing bit rate without its length"
+            raise AudioFault(f"unsupported format: {untold}; convert it to WAV or FLAC")
         check_rate(file.samplerate)
         promised = _promised(file)
         if promised - file.frames > TOLERANCE * file.samplerate:
@@ -161,6 +165,22 @@ def _last_page_complete(path):
     page = tail[max(tail.rfind(b"OggS"), 0) :]
     lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
     return bool(lacing) and bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(lacing)
+
+
+def _length_known(file):
+    """Whether an MP3 file has a header with its length (Xing, Info or VBRI), or as many frames of one bit rate as
+    libsndfile guesses by the first one."""
+    if not re.search(r"bitrate mode\s*: constant", file.extra_info):
+        return True
+    with open(file.name, "rb") as whole:
+        content = whole.read()
+    found = re.findall(rb"\xff([\xe2-\xff])([\x10-\xef])", content)
+    if b"Info\0\0\0" in content or not found:
+        return bool(found)
+    kinds = Counter((kind[0], rate[0] & ~2) for kind, rate in found)  # without the bit of padding
+    (kind, _), count = kinds.most_common(1)[0]
+    samples = 576 if kind & 0x0E == 2 else 1152  # of a frame: MPEG 2 and 2.5 halve those of layer III
+    return abs(count * samples - file.frames) < TOLERANCE * file.samplerate + 4 * samples  # encoders fill some
 
 
 def _read(file, start, end, min_seconds=0.0, max_seconds=math.inf):

@@ -165,12 +165,14 @@ def _reads(model):
 
 def _normalisation(folder):
     """Over whom the inputs were normalised, see serflow.normalisation; as checkpoints do where nothing is told."""
-    told = description(folder / "config.json").get("inputs")  # a classifier's
-    if told is None:
-        note = folder / "made.json"
-        made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-        told = made.get("settings", {}).get("settings", {})
-    return told.get("normalisation", "utterance")
+    told, note = description(folder / "config.json").get("inputs"), folder / "made.json"  # a classifier's; another's
+    try:
+        if told is None:
+            made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+            told = made.get("settings", {}).get("settings", {})
+        return told.get("normalisation", "utterance")
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{note} does not tell what made the model ({error}): copy the folder again.") from error
 
 
 @contextlib.contextmanager

@@ -28,8 +28,9 @@ LARGEST = 10**9  # no setting needs more, and FAISS' seeds and counts end at twi
 def _typed(validator, types, value, schema):
     """Stricter than JSON Schema, for which 2.0 is an integer and NaN a number."""
     yield from Draft202012Validator.VALIDATORS["type"](validator, types, value, schema)
-    if isinstance(value, float) and (types == "integer" or not abs(value) <= LARGEST):
-        yield ValidationError(f"{value} is not of type 'integer'" if types == "integer" else f"{value} is no size")
+    whole = "integer" in types and "number" not in types
+    if isinstance(value, float) and (whole or not abs(value) <= LARGEST):
+        yield ValidationError(f"{value} is not of type 'integer'" if whole else f"{value} is no size")
     if isinstance(value, int) and abs(value) > LARGEST:
         yield ValidationError(f"{value} is beyond {LARGEST}")
     if isinstance(value, str) and not _is_plain(value):

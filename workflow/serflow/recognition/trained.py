@@ -77,14 +77,19 @@ def best(results: Path = RESULTS) -> Trained:
 
 
 def _scores(corpus):
-    """{system: title, table and score} of the tables of a corpus, of the first that has it."""
+    """{system: title, table and score} of the tables of a corpus, of the first that has it. UserError for one that is
+    damaged."""
     found = {}
     for path in sorted(corpus.glob("tables/*.csv"), reverse=True):
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("UA_low") is not None and row.get("system"):
-                    numbers = {key: float(row[name]) if row[name] else None for key, name in COLUMNS.items()}
-                    found[row["system"]] = {"title": row["name"], "table": path.stem, **numbers}
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                for row in csv.DictReader(file):
+                    if "UA_low" in row and row.get("system"):
+                        told = {key: row[name] for key, name in COLUMNS.items()}
+                        numbers = {key: float(text) if text != "" else None for key, text in told.items()}
+                        found[row["system"]] = {"title": row["name"], "table": path.stem, **numbers}
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise UserError(f"{path} is damaged ({error}): run snakemake again, or remove it.") from error
     return found
 
 
