@@ -24,7 +24,7 @@ def every_table():
         ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
     )
     tables += expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])
-    return [*tables, *figures, *frames_table(), f"{RESULTS}/configuration.json"]
+    return [*tables, *figures, *frames_table(), *stress_table(), f"{RESULTS}/configuration.json"]
 
 
 def frames_table():
@@ -32,6 +32,13 @@ def frames_table():
     if not config["splices"]["patterns"]:
         return []
     return [*expand(f"{RESULTS}/tables/frames.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/frames"]
+
+
+def stress_table():
+    """What trained systems say in other sound, where any is asked for: the table and its figures."""
+    if not config["stress"]["conditions"]:
+        return []
+    return [*expand(f"{RESULTS}/tables/stress.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/stress"]
 
 
 def levels_table(form):
