@@ -35,8 +35,8 @@ def frames_table():
 
 
 def stress_table():
-    """What trained systems say in other sound, where any is asked for: the table and its figures."""
-    if not config["stress"]["conditions"]:
+    """What trained systems say in other sound, where there are such and any is asked for: the table and its figures."""
+    if not (config["stress"]["conditions"] and CARDED):
         return []
     return [*expand(f"{RESULTS}/tables/stress.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/stress"]
 

@@ -173,21 +173,21 @@ def stress_curves(scores: pd.DataFrame, names: dict[str, str], title: str, guess
     panels = [[clean, *own] for own in (noises, [one for one in conditions if one not in noises]) if own]
     systems = [own.set_index("condition") for _, own in scores.groupby("system", sort=False)]
     widths = [len(panel) for panel in panels]
-    figure = Figure(figsize=(1.2 + 1.3 * sum(widths), 3.6 + 0.18 * len(systems)), layout="constrained")
+    figure = Figure(figsize=(1 + 1.1 * sum(widths), 3.6 + 0.1 * len(systems)), layout="constrained")
     drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
     for axes, panel in zip(drawn, panels, strict=True):
+        style, apart = ("-o", 0.3) if panel[1:] == noises else ("o", 0.6)
         axes.axhline(100 * guessing, color=MUTED, linewidth=0.8, linestyle=":")
         for number, (own, color) in enumerate(zip(systems, cycle(matplotlib.colormaps["tab10"].colors))):
             told = 100 * own.loc[panel, ["UA", "low", "high"]]
-            places = np.arange(len(panel)) + 0.6 * ((number + 0.5) / len(systems) - 0.5)
+            places = np.arange(len(panel)) + apart * ((number + 0.5) / len(systems) - 0.5)
             axes.vlines(places, told["low"], told["high"], color=color, linewidth=0.8, alpha=0.35)
-            style = "-o" if panel[1:] == noises else "o"
             axes.plot(places, told["UA"], style, color=color, markersize=4, linewidth=1.6, label=own["name"].iloc[0])
         axes.set_xticks(range(len(panel)), [names[one].replace(" ", "\n", 1) for one in panel])
         axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
     drawn[0].set_ylabel("UA %")
-    figure.legend(*drawn[0].get_legend_handles_labels(), frameon=False, loc="outside lower left", fontsize=8)
+    figure.legend(*drawn[0].get_legend_handles_labels(), frameon=False, loc="outside lower left", ncols=2, fontsize=8)
     figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
     return figure
 
