@@ -77,7 +77,7 @@ def stress_table(
     table = table.astype(dict.fromkeys(numbers, float))
     stressed = table["condition"] != CLEAN
     table.loc[stressed, "p_holm"] = holm(table.loc[stressed, "p"])
-    return table.round(4)
+    return table.round(4).replace(-0.0, 0.0)
 
 
 def _difference(confusions, blocks, condition, pair):
