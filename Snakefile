@@ -31,6 +31,7 @@ include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/systems.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/splices.smk"
+include: "workflow/rules/stress.smk"
 include: "workflow/rules/stages.smk"
 
 
@@ -44,7 +45,7 @@ wildcard_constraints:
     layer=r"\d+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!(frames|intensity|levels|units)(\.|$))[\w-]+(?<!-scores)",
+    table=r"(?!(frames|intensity|levels|stress|units)(\.|$))[\w-]+(?<!-scores)",
 
 
 rule all:

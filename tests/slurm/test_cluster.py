@@ -151,7 +151,8 @@ def test_doctor_asks_the_cluster(prepared, cluster, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
     told = prepared.call(*doctor, str(tmp_path))
     assert (
-        "sbatch takes gpu 1 (train_intensity, intensity, embed, cluster, pretrain, finetune, splice_frames)" in told
+        "sbatch takes gpu 1 (train_intensity, intensity, embed, cluster, pretrain, finetune, splice_frames, stress)"
+        in told
     )
     profile["default-resources"] |= {"slurm_partition": "elsewhere"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))

@@ -57,6 +57,7 @@ def test_every_part_is_there_and_nothing_is_loaded(page, generated):
         "training",
         "units",
         "frames",
+        "stress",
         "heard",
         "vectors",
         "protocol",

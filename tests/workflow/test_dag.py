@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "utterance_features"}
-LEARNED = {"embed", "cluster", "pretrain", "finetune", "splice_frames"}
+LEARNED = {"embed", "cluster", "pretrain", "finetune", "splice_frames", "stress"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
-EVALUATION = {"table", "cards", "units_table", "frames_table", "figures", "all"}
+EVALUATION = {"table", "cards", "units_table", "frames_table", "stress_table", "figures", "all"}
 
 
 @contextlib.contextmanager
@@ -135,6 +135,32 @@ def test_what_is_said_of_frames_is_measured_where_the_truth_is_known(finished):
     assert (results / "figures/frames/timeline-nen.png").stat().st_size > 1000
 
 
+def test_trained_systems_are_asked_in_other_sound(finished):
+    results = finished[0].folder / "results" / "demo"
+    carded = {card.parent.name for card in results.glob("systems/*/README.md")}
+    for fold in (0, 1):
+        told = pd.read_parquet(results / f"fold-{fold}/seed-0/stress.parquet")
+        assert set(told.system) == carded and list(dict.fromkeys(told.condition)) == ["clean", "noise-0", "gain-up"]
+        for name, own in told.groupby("system"):
+            expected = pd.read_parquet(results / f"systems/{name}/fold-{fold}/seed-0/predictions.parquet")
+            expected = expected[[column for column in told if column != "condition"]]
+            clean = own[own.condition == "clean"].drop(columns="condition").reset_index(drop=True)
+            pd.testing.assert_frame_equal(clean, expected, check_dtype=False, atol=1e-5, rtol=0)
+            noisy = own[own.condition == "noise-0"].reset_index(drop=True)
+            assert (noisy.utterance == clean.utterance).all() and not noisy.filter(like="p_").equals(
+                clean.filter(like="p_")
+            )
+    table, flea = (pd.read_csv(results / "tables" / f"{name}.csv") for name in ("stress", "flea"))
+    clean = table[table.condition == "clean"].drop_duplicates("system").set_index("system")
+    assert set(clean.index) == carded and (clean.change == 0).all()
+    shared = flea.set_index("system").loc[[name for name in flea.system if name in carded]]
+    assert clean.UA[shared.index].tolist() == shared.UA.tolist()
+    twin = table[(table.table == "flea") & (table.system == "hubert-frame-labels")].set_index("condition")
+    assert twin.difference["clean"] == shared.difference["hubert-frame-labels"]
+    assert "## What ideas add" in (results / "tables/stress.md").read_text()
+    assert (results / "figures/stress/flea.png").stat().st_size > 1000
+
+
 def test_what_learns_from_spectrograms_has_a_table_and_probes(finished):
     results = finished[0].folder / "results" / "demo"
     assert pd.read_csv(results / "tables/scratch.csv").system.tolist() == ["tf-full", "dsnet"]
@@ -187,7 +213,7 @@ def test_a_changed_k_touches_what_stands_behind_it(finished):
 def test_a_seed_more_is_a_chain_more_and_what_draws_nothing_stays(finished):
     project, _ = finished
     chain, systems = (project.planned(seeds=[0, 1], seeds_of=of) for of in ("chain", "systems"))
-    learned = {"cluster": 10, "embed": 6, "pretrain": 14, "finetune": 24, "splice_frames": 2}
+    learned = {"cluster": 10, "embed": 6, "pretrain": 14, "finetune": 24, "splice_frames": 2, "stress": 2}
     assert {rule: chain[rule] for rule in LEARNED} == learned
     assert chain["train_intensity"] == 4 and not set(chain) & (UPSTREAM | {"classical", "strengths", "loudness"})
     assert systems["finetune"] == chain["finetune"]

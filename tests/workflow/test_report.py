@@ -20,6 +20,7 @@ def test_the_report_of_a_run_has_every_part(finished):
         assert page.locator(".confusion").count() == page.locator("[name=system] option").count()
         assert page.locator(".confusion").count() == len(systems)
         assert page.locator("#demo-frames img").count() == 1
+        assert page.locator("#demo-stress img").count() == len(list((results / "figures/stress").glob("*.png")))
         assert page.locator("#demo-units .chart").count() == 2 and page.locator("#demo-vectors .chart").count() == 2
         lanes = set(page.locator("#demo-explorer .lane > span").all_inner_texts())
         assert {"Intensity: strengthnet", "Intensity: energy", "Units: mfcc", "Attention"} <= lanes

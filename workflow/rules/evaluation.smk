@@ -90,6 +90,7 @@ rule cards:
         folds=rules.folds.output.folds,
         protocol=rules.protocol.output.protocol,
         frames=frames_table()[:1],
+        stress=stress_table()[:1],
     output:
         cards=every_card(),
     log:

@@ -17,7 +17,9 @@ with job(snakemake) as made:
     tested = utterances[utterances.utterance.isin(folds.utterance[folds.part == "test"])]
     protocol = json.loads(Path(snakemake.input.protocol).read_text(encoding="utf-8"))
     measured = pd.read_csv(snakemake.input.frames[0]) if snakemake.input.frames else None
+    stress = pd.read_csv(snakemake.input.stress[0]) if snakemake.input.stress else None
     for path, (name, settings) in zip(snakemake.output.cards, snakemake.params.settings.items(), strict=True):
         folder = Path(path).parent.as_posix()
         frames = None if measured is None else of_system(measured, name)
-        write_text(path, card(folder, settings, predictions[name], tested, protocol, frames))
+        altered = None if stress is None else stress[stress.system == name]
+        write_text(path, card(folder, settings, predictions[name], tested, protocol, frames, altered))

@@ -18,7 +18,8 @@ from serflow.progress import LINES, say
 gc.disable()  # until all is imported: looking for garbage among what stays takes a sixth of that time
 
 LAST_LINES = 12
-ON_GPUS = ("train_intensity", "intensity", "embed", "cluster", "pretrain", "finetune", "splice_frames")  # rules
+# Rules whose jobs compute on GPUs.
+ON_GPUS = ("train_intensity", "intensity", "embed", "cluster", "pretrain", "finetune", "splice_frames", "stress")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 

@@ -47,7 +47,7 @@ def _check_names(config):
     if CHANCE in systems:
         raise UserError(f"config: systems.{CHANCE}: rows of tables call guessing so: give it another name.")
     for name in config["tables"]:
-        if name in ("frames", "intensity", "levels", "units") or name.endswith("-scores"):
+        if name in ("frames", "intensity", "levels", "stress", "units") or name.endswith("-scores"):
             raise UserError(f"config: tables.{name} is another table of the run: give yours another name.")
     if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
         raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")

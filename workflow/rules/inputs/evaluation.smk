@@ -25,7 +25,7 @@ def every_table():
         ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
     )
     tables += expand(f"{RESULTS}/tables/{{name}}.{{form}}", name=others, form=["csv", "md"])
-    return [*tables, *figures, *frames_table(), f"{RESULTS}/configuration.json"]
+    return [*tables, *figures, *frames_table(), *stress_table(), f"{RESULTS}/configuration.json"]
 
 
 def frames_table():
@@ -47,6 +47,13 @@ def every_claim():
         for name in table["claims"]
     ]  # fmt: skip
     return {"claims": claims, "seeds": len(config["seeds"]), "synthesised": bool(MADE_SPEECH)}
+
+
+def stress_table():
+    """What trained systems say in other sound, where there are such and any is asked for: the table and its figures."""
+    if not (config["stress"]["conditions"] and CARDED):
+        return []
+    return [*expand(f"{RESULTS}/tables/stress.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/stress"]
 
 
 def levels_table(form):

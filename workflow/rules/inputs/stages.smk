@@ -102,6 +102,7 @@ def stages():
     if config["splices"]["patterns"]:
         parts = ("segments", "scores", "emotions", "units", "timelines")
         made["splices"] = [path for part in parts for path in every_splice(part)]
+    made["stress"] = every_stress() if stress_table() else []
     made["tables"] = [f"{RESULTS}/corpus/audit.json", *every_table()] if config["tables"] else every_table()
     made["tables"] += every_card()
     made["final"] = final_files()

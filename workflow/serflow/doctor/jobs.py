@@ -47,7 +47,7 @@ def _jobs(summary):
             place = Path(file)
             if rule in ("frame_features", "utterance_features", "table", "figures"):
                 place = place.with_name(place.stem.removesuffix("-scores"))
-            elif rule in ("cards", "frames_table"):  # one job writes into several folders
+            elif rule in ("cards", "frames_table", "stress_table"):  # one job writes into several folders
                 place = place.parents[1]
             else:
                 place = place.parents[1] if place.parent.name == "model" else place.parent

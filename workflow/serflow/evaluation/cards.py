@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from serflow.evaluation.statistics import block_confusions, interval
+from serflow.evaluation.stress import TITLES, scores_of
 from serflow.evaluation.tables import aligned, build_table, escaped
 from serflow.protocol import sentences
 
@@ -22,13 +23,15 @@ def card(
     tested: pd.DataFrame,
     protocol: dict,
     frames: dict[str, pd.Series] | None = None,
+    stress: pd.DataFrame | None = None,
 ) -> str:
     """The card of the system whose folds and seeds stand in `folder`.
 
     settings: its `title`, the sentences `recipe` on how it was made, `zero_shot` classes or None, `licence` or None,
     and `final`, which folder holds the model that heard everybody, or None. predictions: of every fold and seed, as
     `tables.build_table` takes them. tested: frame of utterance, speaker, gender, emotion. protocol: `protocol.card`.
-    frames: {measure: its row}, what `splices.frames_table` has of the system and, of `nowhere`, error.
+    frames: {measure: its row}, what `splices.frames_table` has of the system and, of `nowhere`, error. stress: the
+    system's rows of `stress.stress_table`.
     """
     title, classes = settings["title"], sorted(protocol["classes"])
     row = {"system": folder, "name": title, "baseline": None, "zero_shot": settings["zero_shot"]}
@@ -51,6 +54,7 @@ def card(
         f"of {100 / len(settings['zero_shot'] or classes):.1f} %. {_intervals(scores)}",
         "\n".join(_groups(predictions, tested, classes, scores)),
         *([] if frames is None else ["## Frames", _frames(frames)]),
+        *([] if stress is None else ["## In other sound", _stress(stress)]),
         "## Data and training",
         "\n".join(f"- {escaped(sentence)}" for sentence in told),
         "## Intended use and limits",
@@ -76,6 +80,12 @@ def _frames(frames):
         f"{_points(found.value, found.low, found.high)} % is found (frame UA). Trust where an emotion begins and "
         "ends no further than that."
     )
+
+
+def _stress(rows):
+    _, *others = scores_of(rows).itertuples()
+    told = (f"{TITLES[row.condition]} {_points(row.UA, row.low, row.high)}" for row in others)
+    return f"UA %, of the same utterances altered: {'; '.join(told)}."
 
 
 def _metadata(title, licence, corpus, scores):

@@ -162,6 +162,38 @@ def vector_map(places: dict[str, np.ndarray], rows: dict[str, pd.DataFrame], tit
 
 
 @matplotlib.rc_context(STYLE)
+def stress_curves(scores: pd.DataFrame, names: dict[str, str], title: str, guessing: float) -> Figure:
+    """UA in other sound, a colour a system: over the level of noise as curves, in the other conditions as points; a
+    panel for each of both, which begins with clean speech.
+
+    scores: a frame of system, name, condition, UA, low and high (fractions; NaN where there is no interval), clean
+    speech first. names: of conditions. guessing: the UA of that, dotted.
+    """
+    clean, *conditions = dict.fromkeys(scores["condition"])
+    noises = [one for one in conditions if one.startswith("noise-")]
+    panels = [[clean, *own] for own in (noises, [one for one in conditions if one not in noises]) if own]
+    systems = [own.set_index("condition") for _, own in scores.groupby("system", sort=False)]
+    widths = [len(panel) for panel in panels]
+    figure = Figure(figsize=(1 + 1.1 * sum(widths), 3.6 + 0.1 * len(systems)), layout="constrained")
+    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
+    for axes, panel in zip(drawn, panels, strict=True):
+        style, apart = ("-o", 0.3) if panel[1:] == noises else ("o", 0.6)
+        axes.axhline(100 * guessing, color=MUTED, linewidth=0.8, linestyle=":")
+        for number, (own, color) in enumerate(zip(systems, cycle(matplotlib.colormaps["tab10"].colors))):
+            told = 100 * own.loc[panel, ["UA", "low", "high"]]
+            places = np.arange(len(panel)) + apart * ((number + 0.5) / len(systems) - 0.5)
+            axes.vlines(places, told["low"], told["high"], color=color, linewidth=0.8, alpha=0.35)
+            axes.plot(places, told["UA"], style, color=color, markersize=4, linewidth=1.6, label=own["name"].iloc[0])
+        axes.set_xticks(range(len(panel)), [names[one].replace(" ", "\n", 1) for one in panel])
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+    drawn[0].set_ylabel("UA %")
+    figure.legend(*drawn[0].get_legend_handles_labels(), frameon=False, loc="outside lower left", ncols=2, fontsize=8)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
 def timeline(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
     """A splice on one time axis: its waveform and where it is emotional, intensities, what each system says of every
     frame, in the colour of the emotion and the paler the less sure, and units.

@@ -106,7 +106,15 @@ class Section:
     @cached_property
     def frames(self) -> dict[str, str]:
         """{name of a figure: data URI} of what was drawn of frames: timelines of splices, and layers."""
-        drawn = sorted((self.corpus.folder / "figures" / "frames").glob("*.png"), reverse=True)
+        return self._drawn("frames")
+
+    @cached_property
+    def stress(self) -> dict[str, str]:
+        """{table: data URI} of the curves of its systems in other sound."""
+        return self._drawn("stress")
+
+    def _drawn(self, folder):
+        drawn = sorted((self.corpus.folder / "figures" / folder).glob("*.png"), reverse=True)
         return {path.stem: f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}" for path in drawn}
 
     @cached_property
