@@ -47,7 +47,7 @@ def test_every_part_is_there_and_nothing_is_loaded(page, generated):
     assert f"{100 * table.UA[0]:.1f}" in shown
     assert page.locator("#one-errors .confusion").count() == 3 and page.locator("#one-errors .chart svg").count() == 1
     assert (
-        page.locator("#one-training .chart svg").count() == 3 and page.locator("#one-heard .chart svg").count() == 1
+        page.locator("#one-training .chart svg").count() == 4 and page.locator("#one-heard .chart svg").count() == 1
     )
     assert "Left out of the corpus, by reason: 1 unreadable" in page.inner_text("#one-protocol")
     for part in (
