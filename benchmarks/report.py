@@ -17,12 +17,15 @@ import pandas as pd
 from serflow import report
 from serflow.artifacts import write_json, write_parquet, write_text
 from serflow.audio import RATE
+from serflow.evaluation import units
+from serflow.evaluation.figures import save, sweep_curves, timeline
 from serflow.evaluation.tables import build_table, scores_of_parts, to_latex, to_markdown, to_metrics
 from serflow.frames import writing_frames
 from serflow.predictions import predictions_frame
 from serflow.protocol import card
 
 HOP = 0.02  # s between frames
+CLUSTERED = {"mfcc": None, "generic": 1, "emotion": 2}  # units, and the layer that each is of
 
 
 def generate(folder, classes, systems=20, folds=10, seeds=3, speakers=20, utterances=500, audio=True):
@@ -56,6 +59,16 @@ def generate(folder, classes, systems=20, folds=10, seeds=3, speakers=20, uttera
     write_text(folder / "tables/all.tex", to_latex(table, notes))
     write_json(folder / "tables/all.json", to_metrics(table))
     write_text(folder / "tables/all-scores.csv", scores_of_parts(predictions, corpus, classes).to_csv(index=False))
+    for fold in range(folds):
+        for seed in range(seeds):
+            trained_on = corpus[corpus.fold != fold]
+            under_systems(folder / f"fold-{fold}/seed-{seed}", corpus, trained_on, (fold, seed), rng)
+    graded(folder / "intensity/energy/frames.arrow", corpus, rng)
+    described = [(_named(name), {**_quality(rng), "empty_clusters": 0}) for name in CLUSTERED]
+    clustered = units.units_table(described)
+    write_text(folder / "tables/units.csv", clustered.to_csv(index=False))
+    write_text(folder / "tables/units.md", units.to_markdown(clustered))
+    spliced(folder / "figures/frames", names, classes, rng)
     write_json(folder / "configuration.json", {"report": {"audio": audio}, "tables": {}})
 
 
@@ -120,6 +133,64 @@ def framed(path, own, classes, rng):
             writer.append(row.utterance, frames)
 
 
+def under_systems(folder, corpus, trained_on, run, rng):
+    """A pretraining, an intensity of all utterances, and units of those that were trained on."""
+    told = learning("generic", *run, rng).drop(columns=["system", "fold", "seed"])
+    write_text(folder / "ssl/generic/history.csv", told.to_csv(index=False))
+    write_json(folder / "ssl/generic/masking.json", {"share": 0.5, "inside": 0.6, "outside": 0.4})
+    graded(folder / "intensity/strengthnet/frames.arrow", corpus, rng)
+    for name in CLUSTERED:
+        with writing_frames(folder / f"units/{name}/labels.arrow", 0, "int32", HOP) as writer:
+            for row in trained_on.itertuples():
+                runs = rng.integers(0, 50, 1 + int(row.seconds / HOP / 4))
+                writer.append(row.utterance, np.repeat(runs, 4).astype(np.int32))
+
+
+def graded(path, corpus, rng):
+    """An intensity of every frame."""
+    with writing_frames(path, 0, "float16", HOP) as writer:
+        for row in corpus.itertuples():
+            writer.append(row.utterance, wandering(int(row.seconds / HOP), rng).astype(np.float16))
+
+
+def wandering(frames, rng):
+    """`[frames]` between 0 and 1, each near the one before."""
+    return 1 / (1 + np.exp(-rng.normal(0, 0.3, frames).cumsum()))
+
+
+def _named(units):
+    return {"units": units, "frames": units, "layer": CLUSTERED[units], "k": 50}
+
+
+def _quality(rng):
+    return {key: {"pnmi": rng.uniform(0, 0.3), "purity": rng.uniform(0.3, 0.7)} for key in ("emotion", "speaker")}
+
+
+def spliced(folder, names, classes, rng):
+    """Two splices on their time axes, all systems on each, and what layers know."""
+    for pattern in ("nen", "nenen"):
+        seconds = 1.6 * len(pattern)
+        told = [
+            ("truth", classes[0] if part == "e" else "neutral", "", [1.6 * place, 1.6 * (place + 1)])
+            for place, part in enumerate(pattern)
+        ]
+        told.append(("waveform", "", "", wandering(400, rng)))
+        told += [("intensity", name, "", wandering(int(seconds / HOP), rng)) for name in ("energy", "strengthnet")]
+        for name in names:
+            told += [("posteriors", name, label, wandering(int(seconds / HOP), rng)) for label in classes]
+        told += [("units", name, "", rng.integers(0, 50, int(seconds / HOP))) for name in CLUSTERED]
+        rows = pd.DataFrame(told, columns=["kind", "name", "column", "values"])
+        save(
+            timeline(rows.assign(splice=f"00-{pattern}-0", duration=seconds), {}), folder / f"timeline-{pattern}.png"
+        )
+    measures = ("Emotion PNMI above chance", "Emotion purity", "Phone-like PNMI")
+    told = [
+        {"measure": measure, "line": f"encoder-{number}", "k": 50, "layer": layer, "value": rng.uniform(0, 0.5)}
+        for measure in measures for number in range(8) for layer in range(4) for _ in range(20)
+    ]  # fmt: skip
+    save(sweep_curves(pd.DataFrame(told), "What layers know of frames"), folder / "layers.png")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option, default in (("corpora", 3), ("systems", 20), ("folds", 10), ("seeds", 3)):
@@ -130,10 +201,11 @@ def main():
         places = [Path(folder) / f"corpus-{number}" for number in range(options.corpora)]
         for place in places:
             generate(place, classes, options.systems, options.folds, options.seeds)
-        begun, target = time.perf_counter(), Path(folder) / "report.html"
+        begun, worked, target = time.perf_counter(), time.process_time(), Path(folder) / "report.html"
         report.write(places, target)
-        seconds, megabytes = time.perf_counter() - begun, os.path.getsize(target) / 1e6
-    print(f"{options}: {seconds:.1f} s, {megabytes:.1f} MB, with audio")
+        seconds, core = time.perf_counter() - begun, time.process_time() - worked
+        megabytes = os.path.getsize(target) / 1e6
+    print(f"{options}: {seconds:.1f} s, {core:.1f} s of a core, {megabytes:.1f} MB, with audio")
 
 
 if __name__ == "__main__":

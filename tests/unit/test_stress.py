@@ -150,7 +150,7 @@ def predictions(shares, folds=6, seed=0):
                 right = round(30 * share) + rng.integers(-1, 2)
                 told = [label] * right + [CLASSES[place - 1]] * (30 - right)
                 rows += [(condition, fold, f"s{fold}", label, prediction) for prediction in told]
-    return pd.DataFrame(rows, columns=["condition", "fold", "speaker", "label", "prediction"])
+    return pd.DataFrame(rows, columns=["condition", "fold", "speaker", "emotion", "prediction"])
 
 
 def built(**systems):
@@ -176,7 +176,7 @@ def test_the_table_has_what_is_lost_and_what_an_idea_adds_in_each_condition():
     rows = table.set_index(["system", "condition"])
     for (name, condition), row in rows.iterrows():
         frame = own[name][own[name].condition == condition]
-        assert pytest.approx(balanced_accuracy_score(frame.label, frame.prediction), abs=5e-5) == row.UA
+        assert pytest.approx(balanced_accuracy_score(frame.emotion, frame.prediction), abs=5e-5) == row.UA
         assert row.low < row.UA < row.high and row.change == pytest.approx(row.UA - rows.UA[name, CLEAN], abs=2e-4)
     assert rows.loc["base", "baseline"].isna().all()  # majority is not trained: it is not asked
     idea = rows.loc["idea"]

@@ -2,14 +2,21 @@
 
 import json
 
-from tests.browser import opened
+import pytest
+from tests.browser import opened, serious_faults
 
 from serflow import report
 
 
-def test_the_report_of_a_run_has_every_part(finished):
+@pytest.fixture(scope="module")
+def results(finished):
+    """`results/demo`, with its report beside it."""
     results = finished[0].folder / "results" / "demo"
     assert report.write([results], results.parent / "report.html") == []
+    return results
+
+
+def test_the_report_of_a_run_has_every_part(results):
     with opened(results.parent / "report.html") as page:
         assert page.told == []
         missing = page.locator(".absent").all_inner_texts()
@@ -31,8 +38,14 @@ def test_the_report_of_a_run_has_every_part(finished):
     assert json.loads((results / "configuration.json").read_text())["report"] == {"audio": False}
 
 
-def test_jobs_are_measured(finished):
-    jobs = finished[0].folder / "results/demo/run/jobs"
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_it(results, scheme):
+    with opened(results.parent / "report.html", color_scheme=scheme, bypass_csp=True) as page:
+        assert serious_faults(page) == []
+
+
+def test_jobs_are_measured(results):
+    jobs = results / "run/jobs"
     measured = json.loads((jobs / "systems/hubert-mean/fold-0-seed-0.jsonl").read_text())
     assert measured["s"] > 0
     assert (jobs / "tables/flea.jsonl").is_file()

@@ -10,7 +10,7 @@ from serflow.evaluation import figures
 from serflow.evaluation.statistics import unit_of
 from serflow.evaluation.stress import TITLES, blocks_of, scores_of, stress_table, to_markdown
 
-READ = ["condition", "fold", "speaker", "label", "prediction"]
+READ = ["condition", "fold", "speaker", "emotion", "prediction"]
 
 with job(snakemake) as made:
     utterances, folds = pd.read_parquet(snakemake.input.utterances), pd.read_parquet(snakemake.input.folds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2933", "#667380", "#e4e8ec"
 SERIES = ["#1f6fb2", "#d9722b", "#2f8f6b", "#8a5cb8"]
+EMOTIONS = [  # after Okabe & Ito: colour-blind people tell them apart
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f",
+]  # fmt: skip
 SHADES = LinearSegmentedColormap.from_list("shades", ["#f5f8fb", "#a9cbe6", "#1f6fb2", "#0d3b66"])
 STYLE = {
     "font.size": 10,
@@ -148,11 +151,11 @@ def vector_map(places: dict[str, np.ndarray], rows: dict[str, pd.DataFrame], tit
     for axes, (name, points) in zip(panels, places.items(), strict=True):
         own = rows[name]
         emotions, speakers = (sorted(own[column].unique()) for column in ("emotion", "speaker"))
-        palette = matplotlib.colormaps["tab10"].colors
-        for (number, emotion), (mark, speaker) in product(enumerate(emotions), zip(cycle("o^sDvP*X"), speakers)):
+        colors, marks = zip(cycle(EMOTIONS), emotions), zip(cycle("o^sDvP*X"), speakers)
+        for (color, emotion), (mark, speaker) in product(colors, marks):
             chosen = ((own["emotion"] == emotion) & (own["speaker"] == speaker)).to_numpy()
             shown = {"label": emotion if speaker == speakers[0] else None, "alpha": 0.75, "linewidths": 0}
-            axes.scatter(*points[chosen].T, s=20, marker=mark, color=palette[number % len(palette)], **shown)
+            axes.scatter(*points[chosen].T, s=20, marker=mark, color=color, **shown)
         axes.set_title(f"{name} (marks: speakers {', '.join(map(str, speakers))})", color=INK)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -205,7 +208,7 @@ def timeline(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
     truth, systems = kinds["truth"], dict(list(kinds["posteriors"].groupby("name", sort=False)))
     units = kinds.get("units", rows.iloc[:0])
     classes = sorted({*truth["name"], *kinds["posteriors"]["column"]})
-    palette = dict(zip(classes, cycle(matplotlib.colormaps["tab10"].colors)))
+    palette = {name: to_rgb(color) for name, color in zip(classes, cycle(EMOTIONS))}
     heights = [1.2, 1.2, 0.35 * len(systems) + 0.1, 0.35 * len(units) + 0.1]
     figure = Figure(figsize=(9, sum(heights) + 1.2), layout="constrained")
     wave, scores, said, clustered = figure.subplots(4, 1, sharex=True, height_ratios=heights)
@@ -215,6 +218,7 @@ def timeline(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
         for axes in (wave, scores):
             axes.axvspan(*segment.values, color=palette[segment.name], alpha=0.25, linewidth=0)
         wave.text(np.mean(segment.values), levels.max(), segment.name, ha="center", va="bottom", fontsize=8)
+    wave.margins(y=0.18)  # room for names
     wave.set_yticks([])
     curves = kinds.get("intensity", rows.iloc[:0])
     for color, curve in zip(cycle(SERIES), curves.itertuples()):

@@ -80,7 +80,7 @@ def to_markdown(table: pd.DataFrame, titles: dict[str, str], control: str | None
     kinds = [kind for kind in KINDS if _names(table, kind)]
     if kinds:
         than = f"Against {escaped(control)}" if control else "Difference"
-        lines = [["Score of a frame", "", "AUC [95 % interval]", "Average precision", than]]
+        lines = [["Score of a frame", "Kind", "AUC [95 % interval]", "Average precision", than]]
         for kind in kinds:
             for name in _names(table, kind):
                 own = told.loc[kind, name]

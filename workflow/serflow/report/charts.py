@@ -200,9 +200,10 @@ def transductive(pairs: pd.DataFrame) -> dict:
 
 
 def _marked(field: str, names: Iterable[str]) -> dict:
-    """Colour and shape by `field`, in one legend."""
-    shape = {"field": field, "type": "nominal", "title": None, "scale": {"domain": list(names)}}
-    return {"color": _by(field, names), "shape": shape}
+    """Colour and shape by `field`, in one legend, above: beside a wide chart it would be cut off."""
+    above = {"legend": {"orient": "top"}}
+    shape = {"field": field, "type": "nominal", "title": None, "scale": {"domain": list(names)}, **above}
+    return {"color": _by(field, names) | above, "shape": shape}
 
 
 def _by(field: str, names: Iterable[str]) -> dict:

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import signal
 
 from serflow.audio import RATE, from_int16
+from serflow.evaluation.figures import EMOTIONS
 from serflow.frames import FrameStore, centres
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
     from serflow.report.corpus import Corpus
 
 LONGEST = 15  # s: longer utterances are shown only where there are no others
-PALETTE = [
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#8c6d31",
-    "#7f7f7f",
-]  # after Okabe & Ito
 COLUMNS, RIVER, BANDS = 400, 40, 96  # of a waveform; height of posteriors and of a spectrogram in pixels
 LOUDEST, SOFTEST = 0, -70  # dB of a spectrogram, below its maximum
 EVEN = 1e-4  # shares in the pooling that differ less are those of a head without attention
@@ -146,7 +137,7 @@ class Explorer:
             guesses.append(Guess(*told))
         lanes = [
             Lane("waveform", "Waveform", 0, 100, path=waveform(samples)),
-            Lane("spectrogram", f"Spectrogram, 0 to {RATE // 2000} kHz", 0, 100, picture=spectrogram(samples)),
+            Lane("spectrogram", f"Spectrogram, 0 to {RATE // 2000}\xa0kHz", 0, 100, picture=spectrogram(samples)),
             *self._intensities(name, seconds, int(rows["fold"].iloc[0])),
             *self._units(name, seconds),
             *(lane for row in rows.itertuples() for lane in self._frames(name, seconds, row.system, row.fold)),
@@ -247,7 +238,7 @@ def river(posteriors: np.ndarray) -> str:
     edges = np.cumsum(shares, 1)
     rows = (np.arange(RIVER) + 0.5) / RIVER
     classes = (rows[:, None, None] > edges[None]).sum(-1).clip(max=posteriors.shape[1] - 1)
-    return _paletted(classes, [PALETTE[number % len(PALETTE)] for number in range(posteriors.shape[1])])
+    return _paletted(classes, [EMOTIONS[number % len(EMOTIONS)] for number in range(posteriors.shape[1])])
 
 
 def strip(units: np.ndarray) -> str:

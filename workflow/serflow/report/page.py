@@ -9,9 +9,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from serflow.evaluation.figures import EMOTIONS
 from serflow.evaluation.tables import MINUS, written
 from serflow.report import charts
-from serflow.report.explorer import PALETTE
 from serflow.report.section import Section
 from serflow.report.verdicts import headline, place, pooled, reach
 
@@ -29,7 +29,7 @@ def page(sections: Sequence[Section]) -> str:
         headline=headline(every),
         pooled=together,
         reach=reach(every),
-        palette=PALETTE,
+        palette=EMOTIONS,
         style=Markup(_text("report.css")),  # noqa: S704 the project's own
         scripts=list(map(Markup, scripts)),  # noqa: S704
         hashes=[base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts],
