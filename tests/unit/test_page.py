@@ -41,7 +41,9 @@ def page(generated):
 
 
 def test_every_part_is_there_and_nothing_is_loaded(page, generated):
-    assert "4 claims" in page.inner_text("#verdicts") and page.locator(".verdict .dot").count() == 4
+    verdicts = page.inner_text("#verdicts")
+    assert "2 claims" in verdicts and "All corpora together" in verdicts  # and each on both corpora by itself
+    assert page.locator(".verdict .dot").count() == 6
     table = pd.read_csv(generated / "one/tables/all.csv")
     shown = page.locator("#one-tables tbody tr").first.inner_text()
     assert f"{100 * table.UA[0]:.1f}" in shown
