@@ -158,6 +158,11 @@ def test_speech_is_in_the_page_only_where_the_configuration_lets_it_in(page):
     assert "report: {audio: true}" in page.inner_text("#two-explorer")
 
 
+def test_what_is_wide_scrolls_by_itself_on_a_narrow_page(generated):
+    with opened(generated / "report.html", viewport={"width": 400, "height": 800}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(generated, scheme):
     with opened(generated / "report.html", color_scheme=scheme, bypass_csp=True) as page:
