@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import write_csv, write_json, write_text
+from serflow.artifacts import read_csv, write_csv, write_json, write_text
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
 from serflow.evaluation.results import read_predictions
@@ -55,7 +55,7 @@ with job(snakemake) as made:
     notes += [*settings["recipe"], *masking_notes(maskings)]
     notes += probe_notes(predictions, settings["titles"])
     if snakemake.input.intensity:
-        notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
+        notes += intensity_notes(read_csv(snakemake.input.intensity))
     notes += [settings["stamp"]]
     write_csv(snakemake.output.csv, table)
     title = escaped(settings["title"])
