@@ -62,6 +62,7 @@ def damaged(folder):
     frame = pd.DataFrame({"utterance": [f"u{n}" for n in range(999)]})
     write_parquet(folder / "a.parquet", frame)
     (folder / "a.json").write_text(json.dumps(list(range(99))))
+    (folder / "a.csv").write_text("word\n" * 99)
     np.save(folder / "a.npy", np.arange(999))
     save_file({"a": torch.arange(999)}, folder / "a.safetensors")
     for path in folder.iterdir():

@@ -1,6 +1,7 @@
 """The report in a real browser, from disk, with no network: what it shows, and what one can do with it."""
 
 import json
+import os
 import re
 import shutil
 
@@ -201,6 +202,10 @@ def test_predictions_of_another_run_are_left_out(generated, tmp_path):
     assert "but of another one, for system-0, system-1" in missing
 
 
+def halve(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
@@ -211,6 +216,13 @@ def test_predictions_of_another_run_are_left_out(generated, tmp_path):
         ),
         (lambda one: (one / "corpus/protocol.json").write_text("{"), "protocol.json cannot be read"),
         (lambda one: (one / "tables/all-scores.csv").write_text(""), "all-scores.csv cannot be read"),
+        (lambda one: halve(one / "tables/all-scores.csv"), "all-scores.csv cannot be read .its end is missing"),
+        (lambda one: halve(one / "tables/all.csv"), "all.csv cannot be read .its end is missing"),
+        (lambda one: halve(one / "tables/all.md"), "all.md cannot be read .its end is missing"),
+        (
+            lambda one: halve(one / "systems/system-0/fold-0/seed-0/model/history.csv"),
+            "systems cannot be read .its end is missing",
+        ),
     ],
 )
 def test_what_is_damaged_is_told_in_a_sentence(generated, tmp_path, break_it, sentence):

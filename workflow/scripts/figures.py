@@ -4,7 +4,7 @@ changes."""
 import pandas as pd
 
 from job import job
-from serflow.artifacts import replacing
+from serflow.artifacts import read_csv, replacing
 from serflow.evaluation import figures
 from serflow.evaluation.metrics import confusion
 from serflow.evaluation.probes import projected, vector_names
@@ -32,6 +32,6 @@ with job(snakemake) as made:
                     figures.save(figure, folder / f"{system}-{kind}.{form}")
         if snakemake.input.units:
             known = snakemake.params.sweep, snakemake.params.titles, predictions, histories
-            points = sweep_points(*known, pd.read_csv(snakemake.input.units), classes)
+            points = sweep_points(*known, read_csv(snakemake.input.units), classes)
             for form in ("png", "svg"):
                 figures.save(figures.sweep_curves(points, snakemake.params.title), folder / f"sweep.{form}")

@@ -139,7 +139,13 @@ def _read_safetensors(path):
     safe_open(path, "np")
 
 
-READERS = {".json": _read_json, ".npy": _read_npy, ".parquet": _read_parquet, ".safetensors": _read_safetensors}
+READERS = {
+    ".csv": artifacts.read_text,
+    ".json": _read_json,
+    ".npy": _read_npy,
+    ".parquet": _read_parquet,
+    ".safetensors": _read_safetensors,
+}
 
 
 def _title(snakemake):

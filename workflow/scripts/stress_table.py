@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import replacing, write_csv, write_text
+from serflow.artifacts import read_csv, replacing, write_csv, write_text
 from serflow.evaluation import figures
 from serflow.evaluation.statistics import unit_of
 from serflow.evaluation.stress import TITLES, blocks_of, scores_of, stress_table, to_markdown
@@ -23,7 +23,7 @@ with job(snakemake) as made:
         asked = {"columns": READ, "filters": [("system", "==", name)]}
         told = [pd.read_parquet(path, **asked) for path in snakemake.input.predictions]
         blocks[name] = blocks_of(pd.concat(told, ignore_index=True), unit, classes)
-    tables = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.tables}
+    tables = {Path(path).stem: read_csv(path) for path in snakemake.input.tables}
     table = stress_table(blocks, snakemake.params.titles, tables)
     write_csv(snakemake.output.csv, table)
     write_text(snakemake.output.markdown, to_markdown(table, f"{counts[unit]} {unit}s" if unit else ""))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from job import job
-from serflow.artifacts import write_csv, write_json, write_text
+from serflow.artifacts import read_csv, write_csv, write_json, write_text
 from serflow.evaluation.groups import group_columns
 from serflow.evaluation.intensity import intensity_notes
 from serflow.evaluation.probes import probe_notes
@@ -60,7 +60,7 @@ with job(snakemake) as made:
     notes += [*settings["recipe"], *masking_notes(maskings)]
     notes += probe_notes(predictions, settings["titles"])
     if snakemake.input.intensity:
-        notes += intensity_notes(pd.read_csv(snakemake.input.intensity))
+        notes += intensity_notes(read_csv(snakemake.input.intensity))
     notes += [settings["stamp"]]
     output = Path(snakemake.output.csv)
     note_seen(output.parent, output.stem, settings["configuration"], table)

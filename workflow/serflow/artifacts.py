@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -71,6 +72,21 @@ def check_writable(folder: str | Path) -> None:
 def write_text(path: str | Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: str | Path) -> str:
+    """What `write_text` or `write_csv` wrote. ValueError where the end of its last line is missing."""
+    text = Path(path).read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        raise ValueError("its end is missing")
+    return text
+
+
+def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
+    """What `write_csv` wrote, by pandas' `options`. ValueError for a part of it."""
+    import pandas as pd
+
+    return pd.read_csv(io.StringIO(read_text(path)), **options)
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

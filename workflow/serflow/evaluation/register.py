@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from serflow.artifacts import write_csv
+from serflow.artifacts import read_csv, write_csv
 from serflow.errors import UserError
 from serflow.evaluation.statistics import planned_error, resolvable
 
@@ -50,7 +50,7 @@ def read(path: Path, columns: list[str]) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=columns)
     try:
-        frame = pd.read_csv(path, dtype={"configuration": str, "recordings": str})  # hexadecimal: 12345e67 is none
+        frame = read_csv(path, dtype={"configuration": str, "recordings": str})  # hexadecimal: 12345e67 is none
         frame[columns]
         return frame
     except (ValueError, KeyError) as error:

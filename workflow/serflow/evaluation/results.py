@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from serflow.artifacts import read_csv
+
 
 def read_predictions(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
     """{system: frame of all its predictions, whose columns tell fold and seed} from `predictions.parquet` files."""
@@ -12,7 +14,7 @@ def read_predictions(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
 
 def read_histories(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
     """{system: frame fold, seed, step, quantity, value} from `history.csv` files."""
-    return _by_system(paths, pd.read_csv)
+    return _by_system(paths, read_csv)
 
 
 def _by_system(paths, read):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from serflow.artifacts import FINAL
+from serflow.artifacts import FINAL, read_text
 from serflow.errors import UserError
 
 RESULTS = Path("results")
@@ -82,12 +82,11 @@ def _scores(corpus):
     found = {}
     for path in sorted(corpus.glob("tables/*.csv"), reverse=True):
         try:
-            with path.open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    if "UA_low" in row and row.get("system"):
-                        told = {key: row[name] for key, name in COLUMNS.items()}
-                        numbers = {key: float(text) if text != "" else None for key, text in told.items()}
-                        found[row["system"]] = {"title": row["name"], "table": path.stem, **numbers}
+            for row in csv.DictReader(read_text(path).split("\n")):
+                if "UA_low" in row and row.get("system"):
+                    told = {key: row[name] for key, name in COLUMNS.items()}
+                    numbers = {key: float(text) if text != "" else None for key, text in told.items()}
+                    found[row["system"]] = {"title": row["name"], "table": path.stem, **numbers}
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise UserError(f"{path} is damaged ({error}): run snakemake again, or remove it.") from error
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from serflow.artifacts import read_csv, read_text
 from serflow.errors import UserError
 from serflow.evaluation.metrics import confusion, unweighted_accuracy
 from serflow.evaluation.results import read_histories, read_predictions
@@ -41,13 +42,13 @@ class Corpus:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """{table: its frame of COLUMNS}, of the tables whose rows are systems."""
-        frames = {name: _read(path.with_suffix(".csv"), pd.read_csv) for name, path in self.pages.items()}
+        frames = {name: _read(path.with_suffix(".csv"), read_csv) for name, path in self.pages.items()}
         return {name: frame for name, frame in frames.items() if frame is not None and set(COLUMNS) <= set(frame)}
 
     @cached_property
     def headings(self) -> dict[str, str]:
         """{table: its title}; one that is marked as of another protocol says so."""
-        texts = {name: _text(path) for name, path in self.pages.items()}
+        texts = {name: _read(path, read_text) for name, path in self.pages.items()}
         earlier = " (earlier: of other classes, folds or seeds)"
         return {
             name: text.split("\n", 1)[0].removeprefix("# ") + (earlier if MARK in text else "")
@@ -63,7 +64,7 @@ class Corpus:
     def scores(self) -> pd.DataFrame:
         """Frame system, kind (speaker, fold, class), name, UA, WA, utterances: means over seeds."""
         files = [self.folder / "tables" / f"{table}-scores.csv" for table in self.tables]
-        known = [frame for file in files if (frame := _read(file, pd.read_csv, dtype={"name": str})) is not None]
+        known = [frame for file in files if (frame := _read(file, read_csv, dtype={"name": str})) is not None]
         keys = ["system", "kind", "name"]
         every = _joined(known, [*keys, "seed", "UA", "WA", "utterances"]).drop_duplicates([*keys, "seed"])
         return every.groupby(keys, sort=False)[["UA", "WA", "utterances"]].mean().reset_index()
@@ -74,7 +75,7 @@ class Corpus:
 
     @cached_property
     def quarantined(self) -> pd.DataFrame | None:
-        return _read(self.folder / "corpus/quarantine.csv", pd.read_csv)
+        return _read(self.folder / "corpus/quarantine.csv", read_csv)
 
     @cached_property
     def card(self) -> dict | None:
@@ -145,7 +146,7 @@ class Corpus:
         found = {}
         for pattern in ("ssl/*/history.csv", "intensity/*/model/history.csv"):
             for name, run, path in self.made_in_pools(pattern):
-                found.setdefault(name, []).append(_read(path, pd.read_csv).assign(run=run))
+                found.setdefault(name, []).append(_read(path, read_csv).assign(run=run))
         return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
 
     @cached_property
@@ -161,7 +162,7 @@ class Corpus:
     @cached_property
     def units(self) -> pd.DataFrame | None:
         """What units tell, see serflow.evaluation.units."""
-        return _read(self.folder / "tables/units.csv", pd.read_csv)
+        return _read(self.folder / "tables/units.csv", read_csv)
 
     @cached_property
     def jobs(self) -> pd.DataFrame:
