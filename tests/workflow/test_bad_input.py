@@ -198,6 +198,14 @@ def test_snakemake_says_what_is_wrong_with_a_configuration(checkout):
     assert "network would have heard" in refused(checkout, "--dry-run", intensity=corpus)
 
 
+def test_a_table_that_lay_there_before_is_told(checkout):
+    table = "results/demo/tables/emotional.md"
+    (checkout.folder / table).parent.mkdir(parents=True)
+    (checkout.folder / table).write_text("# Committed with another configuration\n")
+    code, printed = checkout.run("--dry-run", "--", table)
+    assert code == 0 and f"{table} was made by another configuration than this one" in printed
+
+
 def test_a_checkpoint_that_is_none(checkout, tmp_path):
     target = "results/demo/systems/hubert-scratch/fold-0/seed-0/predictions.parquet"
     small = {"corpus": {"options": {"speakers": 6, "sentences": 1}}}
