@@ -45,7 +45,7 @@ wildcard_constraints:
     layer=r"\d+",
     pretraining=r"[\w-]+",
     system=r"[\w-]+",
-    table=r"(?!(frames|intensity|levels|stress|units)(\.|$))[\w-]+(?<!-scores)",
+    table=r"(?!(frames|intensity|levels|stress|units)(\.|$))[\w-]+(?<!-scores)(?<!-planned)(?<!-seen)",
 
 
 rule all:

@@ -9,7 +9,7 @@ import pytest
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "utterance_features"}
 LEARNED = {"embed", "cluster", "pretrain", "finetune", "splice_frames", "stress"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
-EVALUATION = {"table", "cards", "units_table", "frames_table", "stress_table", "figures", "all"}
+EVALUATION = {"planned", "table", "cards", "units_table", "frames_table", "stress_table", "figures", "all"}
 
 
 @contextlib.contextmanager

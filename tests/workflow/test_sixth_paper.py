@@ -99,7 +99,16 @@ def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
         asked = project.planned(**PAPER)
         assert asked["finetune"] == 2
         # What is said of the frames of splices, and in other sound, is asked of every system of a fold in one job.
-        evaluation = {"table", "cards", "figures", "splice_frames", "frames_table", "stress", "stress_table"}
+        evaluation = {
+            "planned",
+            "table",
+            "cards",
+            "figures",
+            "splice_frames",
+            "frames_table",
+            "stress",
+            "stress_table",
+        }
         assert set(asked) <= {"finetune", *evaluation, "configuration", "all"}
         code, printed = project.run("--", "results/demo/tables/sixth.csv", **PAPER)
         assert code == 0, printed

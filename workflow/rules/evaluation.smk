@@ -32,20 +32,20 @@ rule planned:
         utterances=rules.corpus.output.utterances,
         folds=rules.folds.output.folds,
     output:
-        csv=f"{RESULTS}/tables/planned.csv",
+        csv=f"{RESULTS}/tables/{{table}}-planned.csv",
     log:
-        f"{LOGS}/tables/planned.log",
+        f"{LOGS}/tables/{{table}}-planned.log",
     benchmark:
-        f"{RUN}/jobs/tables/planned.jsonl"
+        f"{RUN}/jobs/tables/{{table}}-planned.jsonl"
     priority: 100
     localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=every_claim(),
+        settings=table_claims,
         code=code("planned"),
     message:
-        "Writing down what is claimed"
+        "Writing down what table {wildcards.table} claims"
     script:
         "../scripts/planned.py"
 

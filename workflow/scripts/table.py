@@ -62,9 +62,9 @@ with job(snakemake) as made:
     if snakemake.input.intensity:
         notes += intensity_notes(read_csv(snakemake.input.intensity))
     notes += [settings["stamp"]]
-    output = Path(snakemake.output.csv)
-    note_seen(output.parent, output.stem, settings["configuration"], table)
-    write_csv(output, table)
+    name = snakemake.wildcards.table
+    note_seen(Path(snakemake.output.csv).with_name(f"{name}-seen.csv"), name, settings["configuration"], table)
+    write_csv(snakemake.output.csv, table)
     title = escaped(settings["title"])
     write_text(snakemake.output.markdown, f"# {title}\n\n{to_markdown(table, notes, warned)}")
     write_text(snakemake.output.latex, to_latex(table, notes, warned))

@@ -46,8 +46,9 @@ def _check_names(config):
         _named(entry["encoder"], encoders | pretraining, f"systems.{name}.encoder")
     if CHANCE in systems:
         raise UserError(f"config: systems.{CHANCE}: rows of tables call guessing so: give it another name.")
+    others, beside = ("frames", "intensity", "levels", "stress", "units"), ("-scores", "-planned", "-seen")
     for name in config["tables"]:
-        if name in ("frames", "intensity", "levels", "stress", "units") or name.endswith("-scores"):
+        if name in others or name.endswith(beside):
             raise UserError(f"config: tables.{name} is another table of the run: give yours another name.")
     if config["corpus"]["min_seconds"] > config["corpus"]["max_seconds"]:
         raise UserError("config: corpus.min_seconds is above corpus.max_seconds: no utterance would be left.")

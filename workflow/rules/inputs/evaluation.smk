@@ -17,9 +17,8 @@ def every_table():
     told."""
     if not config["tables"]:
         return []
-    forms = [".csv", ".md", ".tex", ".json", "-scores.csv"]
-    tables = [f"{RESULTS}/tables/planned.csv"]
-    tables += expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
+    forms = [".csv", ".md", ".tex", ".json", "-scores.csv", "-planned.csv"]
+    tables = expand(f"{RESULTS}/tables/{{table}}{{form}}", table=config["tables"], form=forms)
     figures = expand(f"{RESULTS}/figures/{{table}}", table=config["tables"])
     others = (
         ["intensity"] * bool(INTENSITIES) + ["levels"] * bool(levels_table("md")) + ["units"] * bool(every_quality())
@@ -33,20 +32,6 @@ def frames_table():
     if not config["splices"]["patterns"]:
         return []
     return [*expand(f"{RESULTS}/tables/frames.{{form}}", form=["csv", "md"]), f"{RESULTS}/figures/frames"]
-
-
-def every_claim():
-    """What the tables claim: {claims, seeds, synthesised}."""
-    titles = {name: system["title"] for name, system in config["systems"].items()}
-    claims = [
-        {
-            "paper": paper, "system": name, "baseline": table["rows"][name], "title": table["title"],
-            "name": titles[name], "against": titles.get(table["rows"][name], table["rows"][name]),
-        }
-        for paper, table in config["tables"].items()
-        for name in table["claims"]
-    ]  # fmt: skip
-    return {"claims": claims, "seeds": len(config["seeds"]), "synthesised": bool(MADE_SPEECH)}
 
 
 def stress_table():
@@ -170,6 +155,20 @@ def table_settings(wildcards):
     methods = {system: config["systems"][system]["method"] for system in table["rows"]}
     told["controls"] = {system: method for system, method in methods.items() if method in CONTROLS}
     return {**table, **told, "zero_shot": {system: classes for system, classes in unheard.items() if classes}}
+
+
+def table_claims(wildcards):
+    """What a table claims: {claims, seeds, synthesised}."""
+    table, titles = config["tables"][wildcards.table], {name: one["title"] for name, one in config["systems"].items()}
+    named = {
+        name: (table["rows"][name], titles.get(table["rows"][name], table["rows"][name])) for name in table["claims"]
+    }
+    claims = [
+        {"system": name, "baseline": baseline, "name": titles[name], "against": against}
+        | {"paper": wildcards.table, "title": table["title"]}
+        for name, (baseline, against) in named.items()
+    ]
+    return {"claims": claims, "seeds": len(config["seeds"]), "synthesised": bool(MADE_SPEECH)}
 
 
 def table_titles(wildcards):

@@ -27,7 +27,7 @@ VERDICTS = {  # in the order of a headline
     "not resolved": "not resolved",
     "not tested": "not tested",
 }
-UNREGISTERED = "no planned.csv says that it was claimed beforehand"
+UNREGISTERED = "no register says that it was claimed beforehand"
 GUESSED = 0.01  # to beat a baseline that is so little ahead of guessing is no claim
 
 
@@ -66,7 +66,8 @@ def pools(table: pd.DataFrame) -> pd.Series:
 
 def _of_corpus(folder):
     """The rows of a corpus: its tables' claims, those of tables that are still to come, and those withdrawn."""
-    plans, seen, done = read(folder / "planned.csv", PLANNED), read(folder / "seen.csv", SEEN), set()
+    plans, seen = _registered(folder, "planned", PLANNED), _registered(folder, "seen", SEEN)
+    done = set()
     of_corpus = {"scope": ONE, "corpus": folder.resolve().parent.name}
     synthesised = plans["synthesised"].eq(True).any()
     for paper, title, table, earlier in _tables(folder):
@@ -98,6 +99,12 @@ def _of_corpus(folder):
             yield {**row, **told, **ends, **of_corpus, "verdict": "not tested", "note": note}
 
 
+def _registered(folder, what, columns):
+    """All that the register of a corpus' tables says."""
+    files = [read(path, columns) for path in sorted(folder.glob(f"*-{what}.csv"))]
+    return pd.concat([file for file in files if len(file)] or [pd.DataFrame(columns=columns)], ignore_index=True)
+
+
 def _tables(folder):
     """(key, title, claims, whether it is marked as of another protocol) of every table whose rows are systems."""
     for path in sorted(folder.glob("*.csv")):
@@ -107,8 +114,8 @@ def _tables(folder):
         table, kinds = read(path, OF_TABLE), read(scores, ["kind", "name"])
         title, _, body = page.read_text(encoding="utf-8").partition("\n")
         guessing = 1 / max(1, kinds["name"][kinds["kind"] == "class"].nunique())
-        titles = table.set_index("system")["name"]
-        table["against"] = table["baseline"].map(titles).fillna(table["baseline"])
+        titles = dict(zip(table["system"], table["name"], strict=True))
+        table["against"] = [titles.get(name, name) for name in table["baseline"]]
         telling = table["p"].notna() & (table["UA"] - table["difference"] > guessing + GUESSED)
         yield path.stem, title.removeprefix("# "), table[telling], MARK in body
 

@@ -1,11 +1,9 @@
-"""The register of a corpus' claims, beside its tables: what was to be shown, and what was seen (ours).
+"""The register of a table's claims, beside it: what was to be shown, and what was seen (ours).
 
-tables/planned.csv   its claims, and what its design can resolve; written before anything is trained
-tables/seen.csv      every difference of a claim that was ever seen, in order, and by which configuration
+<table>-planned.csv   its claims, and what its design can resolve; written before anything is trained
+<table>-seen.csv      every difference of a claim that was ever seen, in order, and by which configuration
 """
 
-import fcntl
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,26 +21,19 @@ SEEN = ["configuration", *CLAIM, "difference", "difference_low", "difference_hig
 
 
 def planned(claims: Iterable[dict], folds: int, speakers: int, seeds: int, **of_corpus: object) -> pd.DataFrame:
-    """What planned.csv says: `claims`, dicts of CLAIM and TITLES, with the difference that a design would resolve 4
-    times in 5 of the first of a table's; `of_corpus`: synthesised, and a digest of its recordings."""
+    """What a table is to show: `claims`, dicts of CLAIM and TITLES, with the difference that a design would resolve 4
+    times in 5 of the first of them; `of_corpus`: synthesised, and a digest of its recordings."""
     table = pd.DataFrame(claims, columns=[*CLAIM, *TITLES]).assign(folds=folds, speakers=speakers, seeds=seeds)
-    error, family = planned_error(folds, speakers, seeds), table.groupby("paper")["system"].transform("count")
-    return table.assign(planned=[resolvable(error, folds, own) for own in family], **of_corpus)[PLANNED].round(4)
+    would = resolvable(planned_error(folds, speakers, seeds), folds, len(table))
+    return table.assign(planned=would, **of_corpus)[PLANNED].round(4)
 
 
-def note_seen(folder: Path, paper: str, configuration: str, table: pd.DataFrame) -> None:
-    """Write down in seen.csv of `folder`, tables/ of a corpus, what the claims of a table have come to, unless they
-    were last seen by the same configuration. Several tables may be at it at once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        seen = read(folder / "seen.csv", SEEN)
-        if configuration not in seen["configuration"][seen["paper"] == paper].tolist()[-1:]:
-            new = table[table["p"].notna()].assign(configuration=configuration, paper=paper)
-            write_csv(folder / "seen.csv", pd.concat([seen, new[SEEN]]) if len(seen) else new[SEEN])
-    finally:
-        os.close(lock)
+def note_seen(path: Path, paper: str, configuration: str, table: pd.DataFrame) -> None:
+    """Write down at `path` what the claims of a table have come to, unless the same configuration was the last."""
+    seen = read(path, SEEN)
+    if configuration not in seen["configuration"].tolist()[-1:]:
+        new = table[table["p"].notna()].assign(configuration=configuration, paper=paper)[SEEN]
+        write_csv(path, pd.concat([seen, new]) if len(seen) else new)
 
 
 def read(path: Path, columns: list[str]) -> pd.DataFrame:
