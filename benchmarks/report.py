@@ -140,7 +140,7 @@ def under_systems(folder, corpus, trained_on, run, rng):
     write_json(folder / "ssl/generic/masking.json", {"share": 0.5, "inside": 0.6, "outside": 0.4})
     graded(folder / "intensity/strengthnet/frames.arrow", corpus, rng)
     for name in CLUSTERED:
-        with writing_frames(folder / f"units/{name}/labels.arrow", 0, "int32", HOP) as writer:
+        with writing_frames(folder / f"units/{name}/units.arrow", 0, "int32", HOP) as writer:
             for row in trained_on.itertuples():
                 runs = rng.integers(0, 50, 1 + int(row.seconds / HOP / 4))
                 writer.append(row.utterance, np.repeat(runs, 4).astype(np.int32))
