@@ -45,7 +45,7 @@ def _jobs(summary):
     for file, _, rule, _, _, planned in rows:
         if planned == "update pending":
             place = Path(file)
-            if rule in ("frame_features", "utterance_features", "table", "figures"):
+            if rule in ("frame_features", "utterance_features", "planned", "table", "figures"):
                 place = place.with_name(place.stem.removesuffix("-scores"))
             elif rule in ("cards", "frames_table", "stress_table"):  # one job writes into several folders
                 place = place.parents[1]

@@ -6,6 +6,7 @@ it reads the plan several times a stage, and JSON at once.
 """
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def _planned(names=()):
     """`plan`, and the `Workflow` of each corpus."""
     known, stages, workflows = corpora(), {}, []
     if not names:  # no stage of DVC is running
-        _drop_half_a_lock()
+        _forget_killed()
     for name in names or known:
         if name not in known:
             raise UserError(f"config/corpora.yaml has no corpus '{name}': add it, or make dvc.yaml without it.")
@@ -79,7 +80,7 @@ def commit() -> None:
 
 def restore() -> None:
     """Bring back what dvc.lock records, and let Snakemake take what of it fits the configuration for up to date."""
-    _drop_half_a_lock()
+    _forget_killed()
     folder = _cache()
     _check_cache(folder, listings=True)
     if cache.lacks(folder):
@@ -125,8 +126,12 @@ def _cache():
     return Path(_told("cache", "dir").strip())
 
 
-def _drop_half_a_lock():
-    """DVC writes in place who works on what: killed just then, every later command of it would refuse to begin."""
+def _forget_killed():
+    """Drop what a DVC that was killed left: files on their way, which it would take for a folder's own, and half a
+    list of who works on what, which it writes in place and without which no command of it begins."""
+    for left in Path("results").rglob("*.tmp"):
+        if re.search(r"\.[\w-]{22}\.tmp\Z", left.name):
+            left.unlink()
     file = Path(".dvc/tmp/rwlock")
     if not _is_half(file):
         return
