@@ -69,7 +69,7 @@ def of(claims, system, scope):
 )
 def test_pooled_tests_and_intervals_are_right_as_often_as_they_say_whatever_corpora_differ_in(corpora):
     """4 to 24 speakers; the true effects have a sd of 5 points, about a mean of 0 over these corpora or over all."""
-    rng, simulations = np.random.default_rng(len(corpora)), 3000
+    rng, simulations = np.random.default_rng(len(corpora)), 2000
     effects = rng.normal(0, 0.05, (simulations, len(corpora)))
     found = [compare(*simulate(rng, simulations, folds)[:, :2].swapaxes(0, 1)) for _, folds in corpora]
     freedoms = [folds - 1 for _, folds in corpora]
@@ -78,8 +78,8 @@ def test_pooled_tests_and_intervals_are_right_as_often_as_they_say_whatever_corp
     pooled, _ = mean_of(noise + effects - effects.mean(-1, keepdims=True), errors, freedoms)
     at_large = over_blocks(noise + effects)
     for estimate in (pooled, at_large) if len(corpora) >= 3 else (pooled,):
-        assert np.mean(estimate.p < ALPHA) < 0.065  # 4 standard errors; conservative it may be
-        assert np.mean((estimate.low <= 0) & (estimate.high >= 0)) > 0.935
+        assert np.mean(estimate.p < ALPHA) < 0.07  # 4 standard errors; conservative it may be
+        assert np.mean((estimate.low <= 0) & (estimate.high >= 0)) > 0.93
     assert np.mean(pooled.p < ALPHA) > 0.02
     naive = np.abs((noise + effects).mean(-1)) > 1.96 * np.sqrt((errors**2).sum(-1)) / len(corpora)
     assert np.mean(naive) > 0.1  # effects that differ are noise for whoever speaks of other corpora
