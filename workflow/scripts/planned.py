@@ -17,6 +17,6 @@ with job(snakemake) as made:
         speakers=tested.speaker.nunique(),
         seeds=snakemake.params.settings["seeds"],
         synthesised=snakemake.params.settings["synthesised"],
-        recordings=hashlib.sha256("\0".join(sorted(tested.utterance)).encode()).hexdigest()[:12],
+        recordings=hashlib.sha256("\0".join(sorted(tested.samples)).encode()).hexdigest()[:12],  # by content
     )
     write_csv(snakemake.output.csv, table)

@@ -159,15 +159,16 @@ def table_settings(wildcards):
 
 def table_claims(wildcards):
     """What a table claims: {claims, seeds, synthesised}."""
-    table, titles = config["tables"][wildcards.table], {name: one["title"] for name, one in config["systems"].items()}
-    named = {
-        name: (table["rows"][name], titles.get(table["rows"][name], table["rows"][name])) for name in table["claims"]
-    }
+    paper, table = wildcards.table, config["tables"][wildcards.table]
+    titles = {name: system["title"] for name, system in config["systems"].items()}
+    pairs = [(name, table["rows"][name]) for name in table["claims"]]
     claims = [
-        {"system": name, "baseline": baseline, "name": titles[name], "against": against}
-        | {"paper": wildcards.table, "title": table["title"]}
-        for name, (baseline, against) in named.items()
-    ]
+        {
+            "paper": paper, "system": name, "baseline": baseline, "title": table["title"],
+            "name": titles[name], "against": titles.get(baseline, baseline),
+        }
+        for name, baseline in pairs
+    ]  # fmt: skip
     return {"claims": claims, "seeds": len(config["seeds"]), "synthesised": bool(MADE_SPEECH)}
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from serflow.evaluation.register import CLAIM, DESIGN, PLANNED, SEEN, TITLES, read
+from serflow.evaluation.register import CLAIM, COUNTS, PLANNED, SEEN, TITLES, read
 from serflow.evaluation.stamps import MARK
 from serflow.evaluation.statistics import ALPHA, MIN_BLOCKS, holm, mean_of, over_blocks, planned_error, resolvable
 
 FOUND = ["UA", "difference", "low", "high", "p", "p_holm", "resolvable"]
-COLUMNS = [*CLAIM, *TITLES, "scope", "corpus", *FOUND, "planned", *DESIGN, "verdict", "note"]
+COLUMNS = [*CLAIM, *TITLES, "scope", "corpus", *FOUND, "planned", *COUNTS, "verdict", "note"]
 OF_TABLE = [
     "system", "name", "UA", "baseline", "difference", "difference_low", "difference_high", "p", "p_holm",
-    "resolvable", *DESIGN, "unit",
+    "resolvable", *COUNTS, "unit",
 ]  # fmt: skip
 ONE, POOLED, AT_LARGE = "corpus", "pooled", "at large"  # scopes
 VERDICTS = {  # in the order of a headline
@@ -56,7 +56,7 @@ def gather(corpora: Iterable[Path]) -> pd.DataFrame:
     table = pd.concat([table, *(_family(table, scope) for scope in (POOLED, AT_LARGE))], ignore_index=True)
     table["first"] = table.groupby("paper")["order"].transform("min")
     table = table.sort_values(["first", "order"], kind="stable", ignore_index=True)
-    return table[COLUMNS].astype(dict.fromkeys(DESIGN, "Int64"))
+    return table[COLUMNS].astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def pools(table: pd.DataFrame) -> pd.Series:
@@ -162,5 +162,5 @@ def _together(own, scope, family):
         return found, resolvable(found.error, len(own), family), np.nan  # which depends on how effects differ
     errors = (own["high"] - own["low"]).to_numpy() / 2 / stats.t.isf(ALPHA / 2, freedoms)
     measured = mean_of(values, errors, freedoms)
-    expected = mean_of(values, [planned_error(*design) for design in own[DESIGN].to_numpy()], freedoms)
+    expected = mean_of(values, [planned_error(*design) for design in own[COUNTS].to_numpy()], freedoms)
     return measured[0], *(resolvable(found.error, freedom + 1, family) for found, freedom in (measured, expected))

@@ -15,8 +15,8 @@ from serflow.evaluation.statistics import planned_error, resolvable
 
 CLAIM = ["paper", "system", "baseline"]  # what a claim is, on whatever corpus; a paper is the key of a table
 TITLES = ["title", "name", "against"]  # and what they are called
-DESIGN = ["folds", "speakers", "seeds"]
-PLANNED = [*CLAIM, *TITLES, *DESIGN, "planned", "synthesised", "recordings"]
+COUNTS = ["folds", "speakers", "seeds"]
+PLANNED = [*CLAIM, *TITLES, *COUNTS, "planned", "synthesised", "recordings"]
 SEEN = ["configuration", *CLAIM, "difference", "difference_low", "difference_high"]
 
 
