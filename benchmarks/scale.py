@@ -52,11 +52,11 @@ LIMITS = """
 * **Frames** are one job and one file a feature: a day is enough for fbank of {fbank}. A stage of a fold has no
   shards: a larger corpus has to be several, each with a run of its own.
 * **Functionals** share the job's cores: a day of one is enough for {functionals}.
-* **Embedding** is one job a fold and layer: a day is enough for {embed}. What it leaves is the first limit that
-  one meets: {an_hour} for an hour of speech, {many} for 100,000. It may be deleted once its units are there; if
-  they change, it is made again.
-* **k-means** takes at most `max_frames` ({max_frames}) frames, drawn at random: from {bounded} hours on, the
-  fit takes the same time and memory, and labelling alone grows.
+* **Units** of hidden states are embedded, clustered and labelled in one job a fold, which hears every utterance
+  once: a day is enough to embed {embed}. The hidden states themselves, {an_hour} for an hour of speech and {many}
+  for 100,000, are written only for who asks for their file.
+* **k-means** takes at most `max_frames` ({max_frames}) frames, of utterances drawn at random: from {bounded}
+  hours on, the fit takes the same time and memory, and labelling alone grows.
 * **Pretraining** takes the steps that it is told, on as many GPUs of one machine as its `gpu` says; on several
   machines it cannot run. It goes on from checkpoints, so a queue's limit of time adds turns and loses nothing.
 * **Systems** take their steps too; up to four of a fold on one encoder share a submission.
@@ -76,7 +76,8 @@ def main():
 
 
 def planned(overlays):
-    """{rule: [jobs, submissions by profiles/slurm]} of FLEA on a labelled corpus, or of pretraining on any folder."""
+    """{rule: [jobs, submissions by profiles/slurm]} of FLEA on a labelled corpus, or of pretraining on any folder;
+    `hidden`: those of `cluster` that embed before."""
     from serflow.versioning.jobs import workflow_of
 
     with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary):
@@ -104,7 +105,8 @@ def planned(overlays):
             alike = (value for key, value in wildcards.items() if key not in ("pool", "fold", "seed"))
             together = (len(jobs), tuple(alike)) if rule in arrays else (1, ())
         submitted[rule][together] += 1
-    return {
+    units = [job.rule.workflow.config["units"][job.wildcards.units] for job in jobs if job.rule.name == "cluster"]
+    return {"hidden": [sum(entry["frames"] != "mfcc" for entry in units), 0]} | {
         rule: [made[rule], sum(-(-count // size) for (size, _), count in submitted[rule].items())]
         for rule in sorted(made)
     }
@@ -246,7 +248,7 @@ def _stages(hours, plan, base, widths):
     heard = seconds * ((FOLDS - 1) / FOLDS if hours <= LABELLED else 1)
     fitted = min(heard, MAX_FRAMES / TOKENS)
     frames, model = 2 * 100 * (widths["fbank"] + widths["mfcc"]), 4 * WEIGHTS
-    all_heard = {rule: jobs[rule] * heard for rule in ("embed", "cluster", "pretrain", "finetune")}
+    all_heard = {rule: jobs[rule] * heard for rule in ("hidden", "cluster", "pretrain", "finetune")}
     functionals = {"functionals": seconds} if jobs["utterance_features"] else {}
     return {
         "corpus": (
@@ -258,12 +260,15 @@ def _stages(hours, plan, base, widths):
             base,
             {"fbank": seconds, "mfcc": seconds, **functionals},
         ),
-        "embedding": (["embed"], 2 * WIDTH * TOKENS * all_heard["embed"], base, {"embed": all_heard["embed"]}),
-        "k-means": (
+        "units": (
             ["cluster"],
             4 * TOKENS * all_heard["cluster"],
             base + 4 * WIDTH * TOKENS * fitted,
-            {"cluster: fit": jobs["cluster"] * fitted, "cluster: label": all_heard["cluster"]},
+            {
+                "embed": all_heard["hidden"],
+                "cluster: fit": jobs["cluster"] * fitted,
+                "cluster: label": all_heard["cluster"],
+            },
         ),
         "pretraining, a pass each": (
             ["pretrain"], model * jobs["pretrain"], base + 16 * WEIGHTS, {"pretrain": all_heard["pretrain"]},

@@ -49,11 +49,9 @@ def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(finished, chec
 CHAIN = {
     "fold-0/seed-0/cluster-mfcc": "cluster",
     "fold-0/seed-0/pretrain-first": "pretrain",
-    "fold-0/seed-0/embed-first-layer-1": "embed",
     "fold-0/seed-0/cluster-generic": "cluster",
     "fold-0/seed-0/pretrain-generic": "pretrain",
     "systems/hubert-mean/fold-0-seed-0": "finetune",
-    "fold-0/seed-0/embed-hubert-mean-layer-1": "embed",
     "fold-0/seed-0/cluster-emotion": "cluster",
     "fold-0/seed-0/pretrain-emotion": "pretrain",
     "systems/hubert-frame-labels-attention/fold-0-seed-0": "finetune",
@@ -61,7 +59,6 @@ CHAIN = {
 MADE = [
     *(f"fold-0/seed-0/ssl/{name}" for name in ("first", "generic", "emotion")),
     *(f"fold-0/seed-0/units/{name}" for name in ("mfcc", "generic", "emotion")),
-    *(f"fold-0/seed-0/embeddings/{name}" for name in ("first", "hubert-mean")),
     *(f"systems/{name}/fold-0" for name in ("hubert-mean", "hubert-frame-labels-attention")),
     "tables",
 ]

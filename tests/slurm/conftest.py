@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import PROJECT
 
 # Nodes of one core: two jobs at a time, as many as the gate's machine has cores. GPUs are asked for all the same.
-RULES = ("corpus", "utterance_features", "cluster", "embed", "pretrain", "finetune", "splice_frames", "stress")
+RULES = ("corpus", "utterance_features", "cluster", "pretrain", "finetune", "splice_frames", "stress")
 PROFILE = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
     *("--set-threads", *(f"{rule}=1" for rule in RULES)),

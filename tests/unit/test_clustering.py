@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
+from serflow.batches import Inputs
 from serflow.clustering import fit_kmeans, unit_quality
+from serflow.features import WIDTHS
+from serflow.frames import FrameStore, writing_frames
+from serflow.inference import HiddenStates
+from serflow.models import build, described
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -52,3 +57,23 @@ def test_quality_of_known_units():
     entropy = -np.log(0.5)
     assert np.isclose(quality["purity"], 5 / 6)
     assert np.isclose(quality["pnmi"], mutual_info_score(classes, units) / entropy)
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [("hubert", "tiny"), ("wavlm", "tiny"), ("mel-hubert", "tiny"), ("mockingjay", "small"), ("npc", "small")],
+)
+def test_hidden_states_read_as_a_store_of_them_would(tmp_path, model, size):
+    kind, rng, names = described(model), np.random.default_rng(0), ["long", "short", "middle"]
+    width, a_second = WIDTHS.get(kind.reads, 0), 100 if kind.reads in WIDTHS else 16000
+    with writing_frames(tmp_path / "read", width, "float32", 1 / a_second) as writer:
+        for name, seconds in zip(names, (1.23, 0.31, 0.777), strict=True):
+            writer.append(name, rng.normal(size=(int(seconds * a_second), *[width] * (width > 0))))
+    states = HiddenStates(build(model, {"size": size}, 0), Inputs(FrameStore(tmp_path / "read"), kind.stack), 1)
+    with writing_frames(tmp_path / "written", states.width, hop=states.hop) as writer:
+        for name, frames in states.items(names):
+            writer.append(name, frames)
+    store = FrameStore(tmp_path / "written")
+    assert states.lengths_of(names).tolist() == store.lengths_of(names).tolist()
+    assert np.array_equal(states.stack(["short", "long"]), store.stack(["short", "long"]))
+    assert not list(states.items([]))

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from serflow import frames
 from serflow.errors import UserError
-from serflow.frames import FrameStore, batches_by_length, writing_frames
+from serflow.frames import FrameStore, batches_by_length, drawn, writing_frames
 
 
 def write(path, arrays, width, **options):
@@ -69,14 +71,31 @@ def test_wrong_width_is_an_error(tmp_path):
         write(tmp_path / "frames.arrow", [np.zeros((2, 4))], 3)
 
 
-def test_stack_takes_all_or_an_even_sample(tmp_path):
+def test_frames_are_stacked_in_the_order_asked_for(tmp_path):
     arrays = [np.full((length, 2), number) for number, length in enumerate((50, 30, 20))]
     store = write(tmp_path / "frames.arrow", arrays, 2)
     assert np.array_equal(store.stack(["u2", "u0"]), np.concatenate([arrays[2], arrays[0]]))
-    sample = store.stack(["u0", "u1", "u2"], most=60, seed=1)
-    assert sample.shape == (60, 2)
-    assert set(np.unique(sample)) == {0, 1, 2}
-    assert np.array_equal(sample, store.stack(["u0", "u1", "u2"], most=60, seed=1))
+    assert store.stack([]).shape == (0, 2)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.none() | st.integers(1, 300), st.integers(0, 9))
+def test_all_are_drawn_or_as_many_as_have_room(lengths, most, seed):
+    names = [f"u{number}" for number in range(len(lengths))]
+    taken = drawn(names, np.array(lengths), most, seed)
+    assert taken == [name for name in names if name in taken]  # in their order, each once
+    frames = sum(lengths[names.index(name)] for name in taken)
+    if most is None or sum(lengths) <= most:
+        assert taken == names
+    else:
+        assert 0 < len(taken) < len(names) or len(names) == 1
+        assert len(taken) == 1 or most - max(lengths) < frames <= most
+    assert taken == drawn(names, np.array(lengths), most, seed)
+
+
+def test_every_utterance_is_drawn_as_often():
+    names, lengths = [f"u{number}" for number in range(10)], np.full(10, 7)
+    counts = Counter(name for seed in range(2000) for name in drawn(names, lengths, 30, seed))
+    assert sum(counts.values()) == 8000 and all(abs(counts[name] - 800) < 120 for name in names)  # five deviations
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(0, 120))

@@ -10,7 +10,7 @@ import torch
 
 from serflow.batches import Inputs, PretrainingBatches
 from serflow.clustering import fit_kmeans
-from serflow.frames import FrameStore, writing_frames
+from serflow.frames import FrameStore, drawn, writing_frames
 from serflow.models import build, pretraining_class
 from serflow.objectives import masked_units
 from serflow.training import train
@@ -59,7 +59,7 @@ def learn(folder, utterances):
             for utterance in utterances:
                 writer.append(utterance, frames)
     mfcc = FrameStore(folder / "mfcc")
-    kmeans = fit_kmeans(mfcc.stack(utterances, FRAMES), 20)
+    kmeans = fit_kmeans(mfcc.stack(drawn(utterances, mfcc.lengths_of(utterances), FRAMES, 0)), 20)
     assigned = {utterance: kmeans.assign(mfcc[utterance]) for utterance in utterances}
     with writing_frames(folder / "units", 0, "int32") as writer:
         for utterance, units in assigned.items():

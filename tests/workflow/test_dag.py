@@ -3,11 +3,12 @@
 import contextlib
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 UPSTREAM = {"demo_speech", "corpus", "folds", "frame_features", "utterance_features"}
-LEARNED = {"embed", "cluster", "pretrain", "finetune", "splice_frames", "stress"}
+LEARNED = {"cluster", "pretrain", "finetune", "splice_frames", "stress"}
 INTENSITY = {"train_intensity", "intensity", "intensity_table"}
 EVALUATION = {"table", "cards", "units_table", "frames_table", "stress_table", "figures", "all"}
 
@@ -54,12 +55,28 @@ def test_who_was_heard_is_written_beside_what_was_fitted(finished):
     for fold in (0, 1):
         tested = set(folds.utterance[(folds.fold == fold) & (folds.part == "test")])
         pool = results / f"fold-{fold}" / "seed-0"
-        stores = [*pool.glob("embeddings/*/*/*.arrow"), *pool.glob("units/*/*.arrow")]
-        assert len(stores) == 8  # three embeddings, five sets of units
+        stores = list(pool.glob("units/*/*.arrow"))
+        assert len(stores) == 5 and not list(pool.rglob("embeddings/**/*.arrow"))
         for store in stores:
             assert not tested & set(FrameStore(store).utterances)
         made = json.loads((pool / "ssl" / "first" / "made.json").read_text())
         assert set(made) == {"rule", "settings", "inputs", "code"}
+
+
+def test_hidden_states_are_there_for_who_asks_and_are_what_was_clustered(finished):
+    from serflow.clustering import Clustering
+    from serflow.frames import FrameStore
+
+    project, pool = finished[0], "results/demo/fold-0/seed-0"
+    asked = project.folder / pool / "embeddings" / "hubert-mean" / "layer-1" / "frames.arrow"
+    code, printed = project.run("--", str(asked.relative_to(project.folder)))
+    assert code == 0 and "1 of 1 steps" in printed, printed
+    frames, own = FrameStore(asked), project.folder / pool / "units" / "emotion"
+    units, kmeans = FrameStore(own / "units.arrow"), Clustering(np.load(own / "centroids.npy"), 0.0)
+    assert set(frames.utterances) == set(units.utterances) and frames.hop == units.hop
+    assert all(np.array_equal(kmeans.assign(frames[name]), units[name]) for name in units.utterances)
+    asked.unlink()
+    assert project.planned() == {}
 
 
 def test_frames_of_tested_utterances_have_shares_and_posteriors(finished):
@@ -207,17 +224,17 @@ def test_a_changed_k_touches_what_stands_behind_it(finished):
     planned = project.planned(units={"emotion": {"k": 6}})
     assert planned["cluster"] == planned["pretrain"] == 2  # the emotion units of two folds, not the others
     assert planned["finetune"] == 4
-    assert not set(planned) & (UPSTREAM | {"classical", "embed"})
+    assert not set(planned) & (UPSTREAM | {"classical"})
 
 
 def test_a_seed_more_is_a_chain_more_and_what_draws_nothing_stays(finished):
     project, _ = finished
     chain, systems = (project.planned(seeds=[0, 1], seeds_of=of) for of in ("chain", "systems"))
-    learned = {"cluster": 10, "embed": 6, "pretrain": 14, "finetune": 24, "splice_frames": 2, "stress": 2}
+    learned = {"cluster": 10, "pretrain": 14, "finetune": 24, "splice_frames": 2, "stress": 2}
     assert {rule: chain[rule] for rule in LEARNED} == learned
     assert chain["train_intensity"] == 4 and not set(chain) & (UPSTREAM | {"classical", "strengths", "loudness"})
     assert systems["finetune"] == chain["finetune"]
-    assert not set(systems) & {"embed", "cluster", "pretrain", "train_intensity"}
+    assert not set(systems) & {"cluster", "pretrain", "train_intensity"}
 
 
 def test_transductive_pretraining_stands_in_pools_of_its_own(finished):

@@ -1,9 +1,38 @@
-# Frames of a pool -> k-means -> a unit for every frame.
+# Frames of a pool, or hidden states of a model of it -> k-means -> a unit for every frame.
 
 
 include: "inputs/units.smk"
 
 
+rule cluster:
+    input:
+        model=clustered_model,
+        inputs=clustered_inputs,
+        speech=MADE_SPEECH,
+        utterances=rules.corpus.output.utterances,
+        folds=rules.folds.output.folds,
+    output:
+        centroids=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/centroids.npy",
+        units=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/units.arrow",
+        quality=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/quality.json",
+    log:
+        f"{LOGS}/{{pool}}/seed-{{seed}}/cluster-{{units}}.log",
+    benchmark:
+        f"{RUN}/jobs/{{pool}}/seed-{{seed}}/cluster-{{units}}.jsonl"
+    conda:
+        "../../envs/training.yaml"
+    threads: threads_of_a_fold()
+    params:
+        settings=clustering_settings,
+        truth=TRUE_INTENSITY,
+        code=clustering_code,
+    message:
+        "Clustering units {wildcards.units} ({wildcards.pool}, seed {wildcards.seed})"
+    script:
+        "../scripts/cluster.py"
+
+
+# Hidden states are written only for who asks for their file.
 rule embed:
     input:
         model=embedded_model,
@@ -26,30 +55,3 @@ rule embed:
         "Embedding by layer {wildcards.layer} of {wildcards.frames} ({wildcards.pool}, seed {wildcards.seed})"
     script:
         "../scripts/embed.py"
-
-
-rule cluster:
-    input:
-        frames=clustered_frames,
-        speech=MADE_SPEECH,
-        utterances=rules.corpus.output.utterances,
-        folds=rules.folds.output.folds,
-    output:
-        centroids=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/centroids.npy",
-        units=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/units.arrow",
-        quality=f"{RESULTS}/{{pool}}/seed-{{seed}}/units/{{units}}/quality.json",
-    log:
-        f"{LOGS}/{{pool}}/seed-{{seed}}/cluster-{{units}}.log",
-    benchmark:
-        f"{RUN}/jobs/{{pool}}/seed-{{seed}}/cluster-{{units}}.jsonl"
-    conda:
-        "../../envs/training.yaml"
-    threads: threads_of_a_fold()
-    params:
-        settings=clustering_settings,
-        truth=TRUE_INTENSITY,
-        code=code("cluster"),
-    message:
-        "Clustering units {wildcards.units} ({wildcards.pool}, seed {wildcards.seed})"
-    script:
-        "../scripts/cluster.py"

@@ -1,5 +1,6 @@
 """Cluster the frames that a pool may hear, give each its unit, and say how good the units are."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,20 @@ from serflow.artifacts import replacing, write_json
 from serflow.clustering import fit_kmeans, unit_quality
 from serflow.errors import UserError
 from serflow.folds import heard_by
-from serflow.frames import FrameStore, centres, on_grid, writing_frames
+from serflow.frames import FrameStore, centres, drawn, on_grid, writing_frames
 from serflow.progress import say
 
 LEVELS = 5
+
+
+def frames_of(settings, utterances, heard):
+    """What is clustered: features, or a layer of an encoder, whose hidden states are never written."""
+    store = FrameStore(snakemake.input.inputs)
+    if settings["layer"] is None:
+        return store
+    hidden = import_module("serflow.inference").HiddenStates  # by name: of features nothing of it is in the digest
+    start = settings["start"] or {"from": snakemake.input.model[0].rpartition("/")[0]}
+    return hidden.of(start, settings, store, utterances, heard)
 
 
 def true_levels(folder, utterances, counts, hop):
@@ -27,32 +38,40 @@ def true_levels(folder, utterances, counts, hop):
 
 
 with job(snakemake) as made:
-    settings, store = snakemake.params.settings, FrameStore(snakemake.input.frames)
+    settings, utterances = snakemake.params.settings, pd.read_parquet(snakemake.input.utterances)
     heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
-    frames = store.stack(heard, settings["max_frames"], settings["seed"])
-    if not np.isfinite(frames).all():
-        raise UserError(f"{snakemake.input.frames} has frames that are no numbers: mend what made them.")
+    frames = frames_of(settings, utterances, heard)
+    fitted = drawn(heard, frames.lengths_of(heard), settings["max_frames"], settings["seed"])
+    stacked = frames.stack(fitted)
+    if not np.isfinite(stacked).all():
+        what = snakemake.input.inputs if settings["layer"] is None else f"Layer {settings['layer']} of the encoder"
+        raise UserError(f"{what} has frames that are no numbers: mend what made them.")
     try:
-        kmeans = fit_kmeans(frames, settings["k"], settings["seed"], settings["inits"])
+        kmeans = fit_kmeans(stacked, settings["k"], settings["seed"], settings["inits"])
     except ValueError as error:
         raise UserError(f"units.{snakemake.wildcards.units}.k: {error}; lower it.") from error
-    assigned = {utterance: kmeans.assign(store[utterance]) for utterance in heard + watched}
-    with writing_frames(snakemake.output.units, 0, "int32", store.hop, made) as writer:
-        for utterance, units in assigned.items():
-            writer.append(utterance, units)
+    ends = np.cumsum(frames.lengths_of(fitted))
+    assigned = {name: kmeans.assign(own) for name, own in zip(fitted, np.split(stacked, ends[:-1]), strict=True)}
+    del stacked
+    others = [name for name in heard + watched if name not in assigned]
+    assigned |= {name: kmeans.assign(own) for name, own in frames.items(others)}
+    with writing_frames(snakemake.output.units, 0, "int32", frames.hop, made) as writer:
+        for utterance in heard + watched:
+            writer.append(utterance, assigned[utterance])
     with replacing(snakemake.output.centroids) as temporary, temporary.open("wb") as file:
         np.save(file, kmeans.centroids)
-    utterances = pd.read_parquet(snakemake.input.utterances).set_index("utterance").loc[heard]
+    utterances = utterances.set_index("utterance").loc[heard]
     units, counts = np.concatenate([assigned[name] for name in heard]), [len(assigned[name]) for name in heard]
-    told = {"k": settings["k"], "frames": len(frames), "objective": kmeans.objective}
+    told = {"k": settings["k"], "frames": int(ends[-1]), "objective": kmeans.objective}
     told["empty_clusters"] = settings["k"] - len(np.unique(units))
     for column in ("emotion", "speaker"):
         numbers, names = pd.factorize(utterances[column], sort=True)
         if 1 < len(names) < utterances["sha256"].nunique():  # one class, or a speaker a recording, tells nothing
             told[column] = unit_quality(units, np.repeat(numbers, counts), settings["k"])
     if snakemake.params.truth:
-        levels = true_levels(snakemake.params.truth, heard, counts, store.hop)
+        levels = true_levels(snakemake.params.truth, heard, counts, frames.hop)
         told["intensity"] = unit_quality(units, levels, settings["k"])
     write_json(snakemake.output.quality, told | {"made": made})
     of = [f", PNMI of {column} {told[column]['pnmi']:.3f}" for column in ("emotion", "speaker") if column in told]
-    say(f"{settings['k']} units of {len(frames)} frames{''.join(of)}, {told['empty_clusters']} empty")
+    of_all = f" of {sum(counts)}" if len(fitted) < len(heard) else ""
+    say(f"{settings['k']} units of {ends[-1]} frames{of_all}{''.join(of)}, {told['empty_clusters']} empty")

@@ -13,7 +13,7 @@ from serflow.batches import Inputs
 from serflow.clustering import Clustering, fit_kmeans
 from serflow.features import WIDTHS, extracted
 from serflow.folds import heard_by
-from serflow.frames import FrameStore, writing_frames
+from serflow.frames import FrameStore, drawn, writing_frames
 from serflow.inference import embed
 from serflow.intensity import load, score
 from serflow.models import encoder_at, model_of
@@ -106,7 +106,8 @@ with job(snakemake) as made, tempfile.TemporaryDirectory() as temporary:
         encoder = encoder_at(entry["start"], seed)
         for layer in range(1 + encoder.config.num_hidden_layers):
             known = embedded(entry, encoder, layer, train)
-            kmeans = fit_kmeans(known.stack(train.names, MOST_FRAMES, seed), PHONE_LIKE, seed)
+            fitted = drawn(train.names, known.lengths_of(train.names), MOST_FRAMES, seed)
+            kmeans = fit_kmeans(known.stack(fitted), PHONE_LIKE, seed)
             found.clustered(name, embedded(entry, encoder, layer, test), phones, kmeans, seed, layer)
         say(f"layers of {name}")
     write_parquet(snakemake.output.segments, every.pieces, made)

@@ -84,7 +84,31 @@ def writing_frames(
         writer.file.close()
 
 
-class FrameStore:
+class Frames:
+    """Frames by utterance, `width` values (0: one) every `hop` seconds: a store's, or computed as they are read."""
+
+    width: int
+    hop: float
+
+    def lengths_of(self, utterances: list[str]) -> np.ndarray:
+        """Frames of each named utterance, int64 `[utterances]`."""
+        raise NotImplementedError
+
+    def items(self, utterances: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield `(utterance, frames)` of the named utterances, in whatever order is fastest."""
+        raise NotImplementedError
+
+    def stack(self, utterances: list[str]) -> np.ndarray:
+        """All frames of the named utterances in their order, `[frames, D]` float32; memory holds nothing else."""
+        lengths = self.lengths_of(utterances)
+        starts = dict(zip(utterances, np.cumsum(lengths) - lengths, strict=True))
+        stacked = np.empty((int(lengths.sum()), self.width), dtype=np.float32)
+        for utterance, frames in self.items(utterances):
+            stacked[starts[utterance] : starts[utterance] + len(frames)] = frames
+        return stacked
+
+
+class FrameStore(Frames):
     """Reads a store without copying: `store[i]` and `store["utterance"]` are views of the mapped file."""
 
     def __init__(self, path: str | Path) -> None:
@@ -127,22 +151,23 @@ class FrameStore:
         """Row numbers of the named utterances; KeyError for one that is not there."""
         return np.array([self._index[utterance] for utterance in utterances], dtype=np.int64)
 
-    def stack(self, utterances: list[str], most: int | None = None, seed: int = 0) -> np.ndarray:
-        """All frames of the named utterances, `[frames, D]` float32; at most `most` of them, drawn evenly at random.
+    def lengths_of(self, utterances: list[str]) -> np.ndarray:
+        """See `Frames`."""
+        return self.lengths[self.rows(utterances)]
 
-        Rows are drawn utterance by utterance, so memory holds only what is returned.
-        """
-        lengths = self.lengths[self.rows(utterances)]
-        total = int(lengths.sum())
-        chosen = np.arange(total)
-        if most and total > most:
-            chosen = np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
-        stacked = np.empty((len(chosen), self.width), dtype=np.float32)
-        ends = np.cumsum(lengths)
-        cuts = np.searchsorted(chosen, np.concatenate([[0], ends]))
-        for utterance, first, low, high in zip(utterances, ends - lengths, cuts[:-1], cuts[1:], strict=True):
-            stacked[low:high] = self[utterance][chosen[low:high] - first]
-        return stacked
+    def items(self, utterances: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """See `Frames`; in the order they are named."""
+        return ((utterance, self[utterance]) for utterance in utterances)
+
+
+def drawn(utterances: list[str], lengths: np.ndarray, most: int | None, seed: int) -> list[str]:
+    """As many utterances as have at most `most` frames together (None: all), but one at least, drawn at random, in
+    the order they came in; `lengths`: frames of each."""
+    if most is None or lengths.sum() <= most:
+        return list(utterances)
+    order = np.random.default_rng(seed).permutation(len(utterances))
+    count = max(1, int((np.cumsum(lengths[order]) <= most).sum()))
+    return [utterances[row] for row in np.sort(order[:count])]
 
 
 def batches_by_length(lengths: np.ndarray, budget: float) -> list[np.ndarray]:

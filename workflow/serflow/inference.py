@@ -1,17 +1,27 @@
 """Trained model -> frames or predictions. Evaluation mode, no masking, padded batches that equal one by one."""
 
+from __future__ import annotations
+
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from serflow.batches import Inputs, WholeUtterances
 from serflow.errors import UserError
+from serflow.frames import Frames, FrameStore
 from serflow.kernels import FastInference, kept_memory
+from serflow.models import encoder_at, model_of
+from serflow.normalisation import shared_moments
+from serflow.padding import batch_seconds
 from serflow.progress import track
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FRAME_SECONDS = 0.5  # around a frame, for what a system says of it: about a vowel and its neighbours
 
@@ -29,6 +39,34 @@ def embed(
         hidden = frames.hidden_states[layer].float().cpu().numpy()
         for row, states, length in zip(rows, hidden, frames.lengths.tolist(), strict=True):
             yield utterances[row], states[:length]
+
+
+class HiddenStates(Frames):
+    """A layer of an encoder as a store of it would give it, in float16, computed when it is read, never written."""
+
+    def __init__(self, encoder: torch.nn.Module, inputs: Inputs, layer: int) -> None:
+        """`layer`: see `embed`."""
+        self.encoder, self.inputs, self.layer = encoder, inputs, layer
+        self.width, self.hop = encoder.config.hidden_size, 1 / inputs.tokens_per_second
+
+    @classmethod
+    def of(
+        cls, start: dict, settings: dict, store: FrameStore, utterances: pd.DataFrame, heard: list[str]
+    ) -> HiddenStates:
+        """Of the encoder of a starting point (see `encoder_at`), which reads `store`. `settings`: `layer`, `seed` and
+        `normalisation`, for which see `shared_moments`, as for `utterances` and `heard`."""
+        moments = shared_moments(settings["normalisation"], store, utterances, heard)
+        inputs = Inputs(store, model_of(start).stack, moments)
+        return cls(encoder_at(start, settings["seed"]), inputs, settings["layer"])
+
+    def lengths_of(self, utterances: list[str]) -> np.ndarray:
+        """See `Frames`."""
+        return self.inputs.tokens(self.inputs.store.rows(utterances))
+
+    def items(self, utterances: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """See `Frames`; in length order."""
+        for utterance, frames in embed(self.encoder, self.inputs, utterances, self.layer, batch_seconds()):
+            yield utterance, frames.astype(np.float16)
 
 
 def predict(

@@ -64,12 +64,10 @@ def final_files():
         *(f"units/{name}/units.arrow" for name in units),
         *(f"ssl/{name}/model.safetensors" for name in pretrainings),
     ]
-    embedded = dict.fromkeys(path for path in (embedding_of(name, pool) for name in units) if path)
     systems = [name for name in TRAINED_SYSTEMS if name in reached]
     return [
         *ranked,
         *(f"{RESULTS}/{pool}/{path}" for path in made),
-        *embedded,
         *(f"{RESULTS}/systems/{name}/fold-{FINAL}/seed-{seed}/predictions.parquet" for name in systems),
     ]
 
@@ -90,11 +88,7 @@ def stages():
         "intensity": intensity_files(INTENSITIES),
     }
     for name in units:
-        pools, entry = pools_of_units(name), config["units"][name]
-        if entry["frames"] != "mfcc":
-            stage = made.setdefault(f"embeddings-{entry['frames']}-layer-{entry['layer']}", [])
-            stage += [path for path in (embedding_of(name, pool) for pool in pools) if path not in stage]
-        made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/units.arrow" for pool in pools]
+        made[f"units-{name}"] = [f"{RESULTS}/{pool}/units/{name}/units.arrow" for pool in pools_of_units(name)]
     for stage, names in in_turns("pretraining", pretrainings).items():
         made[stage] = [f"{RESULTS}/{pool}/ssl/{name}/model.safetensors" for name in names for pool in pools_of(name)]
     for stage, names in {"systems-classical": classical, **in_turns("systems", trained)}.items():
