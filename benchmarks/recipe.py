@@ -66,6 +66,8 @@ CHANGES = [
     TF | {"segment": 128, "crop_seconds": 1.28, "batch_size": 32},
     TF | {"learning_rate": 0.001},
     TF | {"steps": 600},
+    TF | {"normalisation": "training"},
+    TF | {"normalisation": "training", "steps": 600},
     CLAP,
     CLAP | {"target": "normalised"},
     CLAP | {"learning_rate": 0.001},
@@ -95,8 +97,8 @@ def unweighted_accuracy(results, change, fold, seed):
     from serflow.training import train
 
     class Smoothed(EmotionClassifier):
-        def forward(self, input_values, lengths, emotions=None, columns=None):
-            output = super().forward(input_values, lengths, emotions, columns)
+        def forward(self, input_values, lengths, emotions=None, **more):
+            output = super().forward(input_values, lengths, emotions, **more)
             if emotions is not None and recipe["smoothing"]:
                 logits = output.logits.float()
                 output.loss = nn.functional.cross_entropy(logits, emotions, label_smoothing=recipe["smoothing"])

@@ -47,6 +47,8 @@ def complete(config: dict) -> dict:
         raise UserError(_sentence(error))
     if config["root"]:
         config["root"] = os.path.expanduser(config["root"])
+    for entry in config["encoders"].values():
+        entry["normalisation"] = entry["normalisation"] or config["normalisation"]
     for section, common in SCHEDULES.items():
         _fill_schedules(config, section, common)
     consistency.check(config)
