@@ -19,6 +19,7 @@ from serflow.evaluation.statistics import (
     ALPHA,
     MIN_BLOCKS,
     POWER,
+    block_of,
     compare,
     holm,
     interval,
@@ -26,7 +27,6 @@ from serflow.evaluation.statistics import (
     over_blocks,
     planned_error,
     resolvable,
-    unit_of,
 )
 
 SPOKEN = np.array([127, 81, 46, 69, 71, 79, 62])  # EMO-DB's utterances a class, of 10 speakers
@@ -148,7 +148,7 @@ def rates(rng, corpora, speakers, folds, seeds, network, preference=PREFERENCE):
     truth, found = true_ua(network, preference), []
     for _ in range(corpora // BATCH):
         made = simulate(rng, BATCH, speakers, folds, seeds, network, preference, FAMILY)
-        blocks = made.of_folds() if unit_of(folds, speakers) == "fold" else made.of_speakers()
+        blocks = made.of_folds() if block_of(folds, speakers) == "fold" else made.of_speakers()
         claims, ua, parts = compare(blocks[:, 1:], blocks[:, :-1]), interval(blocks), made.of_folds_and_seeds()
         seedwise = compare(parts[:, 1:], parts[:, :-1])
         found.append({
@@ -277,7 +277,7 @@ def main():
         cases += [(*design, 1, [0], PREFERENCE) for design in DESIGNS if design[1] == 2]
         for speakers, folds, seeds, networks, preference in cases:
             found = [rates(rng, chosen.corpora, speakers, folds, seeds, network, preference) for network in networks]
-            blocks = f"{unit_of(folds, speakers)}s"
+            blocks = f"{block_of(folds, speakers)}s"
             blocks += ", networks alike" * (networks == [0]) + ", strong preferences" * (preference > PREFERENCE)
             _row([speakers, folds, seeds, blocks, *(_share([part[name] for part in found]) for name in COLUMNS)])
             _tell(f"{speakers} speakers in {folds} folds, seeds {seeds}")

@@ -14,7 +14,7 @@ import pytest
 
 @pytest.mark.parametrize(
     ("name", "steps"),
-    [("first", 160), ("intense-spans", 60), ("intense-surroundings", 60)],  # HuBERT, MockingJay, NPC
+    [("first", 160), ("intense-spans", 60)],  # one that guesses units, and one that guesses frames
 )
 def test_a_killed_pretraining_goes_on_and_ends_with_the_same_bits(finished, checkout, name, steps):
     shutil.copytree(finished[0].folder, checkout.folder, dirs_exist_ok=True)

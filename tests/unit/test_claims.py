@@ -28,7 +28,7 @@ def table_at(results, corpus, differences=DIFFERENCES, error=0.01, folds=5, pape
     folder = results / corpus / "tables"
     reach = error * stats.t.isf(ALPHA / 2, folds - 1)
     rows = [
-        {"system": "plain", "name": "Plain", "UA": 0.5, "folds": folds, "speakers": 10, "seeds": 3, "unit": "fold"}
+        {"system": "plain", "name": "Plain", "UA": 0.5, "folds": folds, "speakers": 10, "seeds": 3, "block": "fold"}
     ]
     for system, difference in differences.items():
         found = {
@@ -133,7 +133,7 @@ def test_what_does_not_count_is_told_and_not_pooled(tmp_path):
     plan_at(table_at(tmp_path, "again"), recordings="same")
     plan_at(table_at(tmp_path, "b"), recordings="same")
     plan_at(table_at(tmp_path, "made"), synthesised=True, recordings="own")
-    table_at(tmp_path, "few", unit="speaker")
+    table_at(tmp_path, "few", block="speaker")
     earlier = table_at(tmp_path, "old")
     write_text(earlier / "paper.md", f"# A paper\n\n{MARK}\n")
     claims = gathered(tmp_path)
@@ -154,6 +154,11 @@ def test_a_claim_that_was_changed_or_withdrawn_after_it_was_seen_says_so(tmp_pat
     assert len(pd.read_csv(folder / "paper-seen.csv")) == 4
     claims = gathered(tmp_path)
     assert of(claims, "ours", ONE)["note"].item() == "changed after it was seen: -1.0 by 1234e567"
+    for difference in (0.05, 0.03, 0.03):  # by other code
+        other = table_at(tmp_path, "b", {"ours": difference})
+        note_seen(other / "paper-seen.csv", "paper", "3" * 8, pd.read_csv(other / "paper.csv"))
+    again = of(gathered(tmp_path), "ours", ONE).set_index("corpus")["note"]["b"]
+    assert again == "made again after it was seen: +5.0 by 33333333"
     gone = of(claims, "gone", ONE).iloc[0]
     assert gone["note"].endswith("withdrawn after it was seen (by 1234e567)") and gone["difference"] == 0.04
     assert "withdrawn after it was seen" in overview.to_markdown(claims)

@@ -8,7 +8,7 @@ from serflow.clustering import fit_kmeans, unit_quality
 from serflow.features import WIDTHS
 from serflow.frames import FrameStore, writing_frames
 from serflow.inference import HiddenStates
-from serflow.models import build, described
+from serflow.models import build, described, models
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -59,17 +59,17 @@ def test_quality_of_known_units():
     assert np.isclose(quality["pnmi"], mutual_info_score(classes, units) / entropy)
 
 
-@pytest.mark.parametrize(
-    ("model", "size"),
-    [("hubert", "tiny"), ("wavlm", "tiny"), ("mel-hubert", "tiny"), ("mockingjay", "small"), ("npc", "small")],
-)
-def test_hidden_states_read_as_a_store_of_them_would(tmp_path, model, size):
+@pytest.mark.parametrize("model", [name for name, model in models().items() if not model.in_segments])
+def test_hidden_states_read_as_a_store_of_them_would(tmp_path, model):
     kind, rng, names = described(model), np.random.default_rng(0), ["long", "short", "middle"]
     width, a_second = WIDTHS.get(kind.reads, 0), 100 if kind.reads in WIDTHS else 16000
     with writing_frames(tmp_path / "read", width, "float32", 1 / a_second) as writer:
         for name, seconds in zip(names, (1.23, 0.31, 0.777), strict=True):
             writer.append(name, rng.normal(size=(int(seconds * a_second), *[width] * (width > 0))))
-    states = HiddenStates(build(model, {"size": size}, 0), Inputs(FrameStore(tmp_path / "read"), kind.stack), 1)
+    sizes = [size for size in ("tiny", "small", *kind.sizes) if size in kind.sizes]
+    encoder = build(model, {"size": sizes[0]} if sizes else {}, 0)
+    layer = min(1, encoder.config.num_hidden_layers)
+    states = HiddenStates(encoder, Inputs(FrameStore(tmp_path / "read"), kind.stack), layer)
     with writing_frames(tmp_path / "written", states.width, hop=states.hop) as writer:
         for name, frames in states.items(names):
             writer.append(name, frames)

@@ -19,13 +19,13 @@ from serflow.evaluation import figures, tables
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
 from serflow.evaluation.statistics import (
     MIN_BLOCKS,
+    block_of,
     compare,
     holm,
     interval,
     planned_error,
     pseudo_values,
     resolvable,
-    unit_of,
 )
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
@@ -100,7 +100,7 @@ def test_resolvable_grows_with_claims_and_shrinks_with_folds_and_seeds():
 
 
 def test_blocks_are_folds_or_else_speakers():
-    assert [unit_of(*design) for design in [(5, 5), (2, 8), (1, 1)]] == ["fold", "speaker", None]
+    assert [block_of(*design) for design in [(5, 5), (2, 8), (1, 1)]] == ["fold", "speaker", None]
 
 
 counted = st.lists(st.integers(0, 30), min_size=16, max_size=16).map(lambda counts: np.reshape(counts, (4, 4)))
@@ -206,7 +206,7 @@ def test_the_tables_numbers_are_sklearns(predictions, table):
     assert ours["difference"] == pytest.approx(ours["UA"] - table["UA"][0], abs=1e-4)
     assert ours["p_holm"] == pytest.approx(2 * ours["p"], abs=1e-4)
     assert ours["difference_low"] < ours["difference"] < ours["difference_high"]
-    assert list(ours[["utterances", "speakers", "folds", "seeds", "unit"]]) == [160, 8, 4, 3, "fold"]
+    assert list(ours[["utterances", "speakers", "folds", "seeds", "block"]]) == [160, 8, 4, 3, "fold"]
     assert table[["baseline", "difference", "p", "p_holm", "resolvable"]].iloc[0].isna().all()
 
 

@@ -77,6 +77,13 @@ def test_frames_are_stacked_in_the_order_asked_for(tmp_path):
     assert np.array_equal(store.stack(["u2", "u0"]), np.concatenate([arrays[2], arrays[0]]))
     assert store.stack([]).shape == (0, 2)
 
+    class Shorter(FrameStore):
+        def items(self, utterances):
+            return ((name, frames[1:]) for name, frames in super().items(utterances))
+
+    with pytest.raises(ValueError, match="u1: 29 frames, where 30 were to come"):
+        Shorter(store.path).stack(["u1"])
+
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.none() | st.integers(1, 300), st.integers(0, 9))
 def test_all_are_drawn_or_as_many_as_have_room(lengths, most, seed):

@@ -233,6 +233,12 @@ def test_a_corpus_without_genders_is_told():
             COLUMNS["gender"](genders, None)
 
 
+def test_a_head_may_ask_who_speaks_and_what_is_said():
+    told = pd.DataFrame({"speaker": ["b", "a", "b"], "text": ["", "no", "yes"]})
+    for column, numbers in {"speaker": [1, 0, 1], "text": [-1, 0, 1]}.items():
+        assert COLUMNS[column](told, None)(None, np.array([0, 1, 2])).tolist() == numbers
+
+
 def test_a_saved_model_needs_no_tokenizer_and_brings_its_own(store, tmp_path):
     made = model()
     inputs, names = Inputs(store, 2), store.utterances

@@ -20,7 +20,7 @@ from serflow.frames import FrameStore, writing_frames
 from serflow.heads.classifier import EmotionClassifier
 from serflow.heads.dsnet import DSNet
 from serflow.heads.segments import Segments
-from serflow.models import build, described, models
+from serflow.models import build, described, models, token_hop, token_times
 from serflow.padding import padded
 
 CLASSES = ["anger", "neutral", "sadness"]
@@ -115,6 +115,20 @@ def test_training_hides_spans_of_frames_and_of_bands_and_tests_none():
         assert torch.equal(*(model.eval()(values, lengths).hidden_states[0] for _ in range(2)))
 
 
+@pytest.mark.parametrize("wrong", [{"segment": 126}, {"hop": 0}, {"segment": 64, "hop": 65}])
+def test_segments_that_cannot_be_cut_are_told(wrong):
+    with pytest.raises(UserError, match="give a segment that is a multiple of 4, and a hop from 1 to it"):
+        build("tf-transformer", {"size": "tiny", "hop": 32} | wrong, 0)
+
+
+def test_segments_know_their_times():
+    config = build("tf-transformer", {"size": "tiny", "segment": 128, "hop": 64}, 0).config
+    assert token_hop(config) == 0.64
+    np.testing.assert_allclose(token_times(config, 3, 2.5), [0.64, 1.28, 1.86])  # the last ends at 2.5 s
+    np.testing.assert_allclose(token_times(config, 1, 0.5), [0.25])
+    np.testing.assert_allclose(token_times(build("mel-hubert", {"size": "tiny"}, 0).config, 2, 1.0), [0.0125, 0.0325])
+
+
 def test_segments_loss_is_the_smoothed_entropy_of_every_segment():
     torch.manual_seed(0)
     head, frames = Segments(8, CLASSES, smoothing=0.1).eval(), torch.randn(2, 3, 8)
@@ -161,6 +175,20 @@ def test_dsnet_s_terms_are_those_of_its_equations():
     with torch.no_grad():
         torch.testing.assert_close(head(frames, valid).logits, found.logits)  # one branch at test, the same scores
         assert set(head(frames, valid, emotions).terms) == {"emotion", "orthogonal"}  # where nobody is paired
+
+
+def test_dsnet_s_cosines_are_as_fine_in_bfloat16():
+    torch.manual_seed(0)
+    head, emotions = DSNet(64, CLASSES, dimension=128), torch.arange(16) % 3
+    frames, valid = torch.randn(16, 20, 64), torch.ones(16, 20, dtype=torch.bool)
+    pair = (frames + 0.02 * torch.randn_like(frames), valid), torch.ones(16, dtype=torch.bool)
+    with torch.no_grad():
+        fine = head(frames, valid, emotions, *pair).terms
+        with torch.autocast("cpu", torch.bfloat16):
+            found = head(frames, valid, emotions, *pair).terms
+    assert 0 < fine["calibration"] < 0.001
+    for name, value in fine.items():
+        assert float(found[name]) == pytest.approx(float(value), rel=0.1), name
 
 
 def test_without_neutral_speech_one_sentence_says_what_to_do():
@@ -239,7 +267,7 @@ def test_without_texts_any_neutral_utterance_of_the_speaker_is_a_partner(inputs,
 
 def test_a_column_that_no_batch_has_is_told(inputs):
     rows = pd.DataFrame({"utterance": inputs.store.utterances, "emotion": ["anger", "neutral"] * 4})
-    with pytest.raises(UserError, match="a head needs the column 'speakers': known are partner, paired, gender"):
+    with pytest.raises(UserError, match="a head needs the column 'speakers': did you mean 'speaker'"):
         LabelledBatches(inputs, rows, CLASSES, SCHEDULE, seed=0, needs=["speakers"])
 
 
@@ -253,7 +281,8 @@ def test_every_encoder_and_head_go_together(name):
     kind = described(name)
     shapes = [(8000,), (6000,)] if kind.reads == "audio" else [(60, WIDTHS[kind.reads]), (40, WIDTHS[kind.reads])]
     batch = padded([torch.randn(shape) for shape in shapes])
-    size = {"size": min(kind.sizes, key=["tiny", "small", "medium", "base"].index)} if kind.sizes else {}
+    sizes = [size for size in ("tiny", "small", *kind.sizes) if size in kind.sizes]
+    size = {"size": sizes[0]} if sizes else {}
     for head in heads.heads():
         model = EmotionClassifier.around(build(name, size, 0), CLASSES, {"head": head}, 0)
         loss = model(**batch, emotions=torch.tensor([0, 1])).loss

@@ -107,6 +107,7 @@ def test_what_was_refused_is_listed_until_it_is_mended(checkout, tmp_path):
         ({"systems": {"hubert-mean": {"options": {"pooling": "max"}}}}, 'cannot have pooling "max": it is mean,'),
         ({"pretraining": {"first": {"units": None}}}, "first lacks the key 'units': model mel-hubert needs it"),
         ({"units": {"mfcc": {"layer": [1, 2]}}}, "units.mfcc.layer is a list, but MFCC have no layers: remove it."),
+        ({"units": {"generic": {"frames": "time-frequency"}}}, "tokens of model tf-transformer are segments"),
         ({"pretraining": {"random-spans": {"units": "mfcc"}}}, "random-spans.units is not for model mockingjay"),
         (
             {"pretraining": {"surroundings": {"schedule": {"parts": 2}}}},

@@ -34,6 +34,7 @@ CONFIG = {
         "small": {"title": "Small", "rows": {"majority": None, "egemaps-svm": "majority", "hubert-mean": "majority"}},
     },
 }
+MAKE = "make", "--old-file", ".venv/bin/.ready"  # the environment is the tests' own
 BEHIND_UNITS = {"mine-pretraining-mel-hubert-2", "mine-systems-mel-hubert", "mine-tables", "overview"}
 BEHIND_CORPUS = BEHIND_UNITS | {
     "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-mel-hubert", "mine-units-generic",
@@ -92,9 +93,7 @@ class Repository:
         self.call("git", "commit", "--quiet", "--message", "a state")
 
     def make(self, target, fails=False):
-        return self.call(
-            "make", "--old-file", ".venv/bin/.ready", target, fails=fails
-        )  # the environment is the tests' own
+        return self.call(*MAKE, target, fails=fails)
 
     def repro(self, *arguments):
         """The stages that ran."""
@@ -146,14 +145,23 @@ def repository_at(folder, corpora):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A repository in which `dvc repro` has made everything from nothing."""
+    """A repository in which `dvc repro` has made everything from nothing, through an interruption."""
     repository = repository_at(tmp_path_factory.mktemp("dvc") / "project", CORPORA)
     speech, configuration = repository.folder / "data" / "mine", repository.folder / "config" / "mine.yaml"
     synthesise(speech, speakers=6, sentences=2, emotions=("neutral", "anger", "sadness"))
     configuration.write_text(yaml.safe_dump(CONFIG))
     store = repository.folder.with_name("store")
     repository.call("dvc", "remote", "add", "--default", "store", str(store))
-    assert stages_run(repository.make("tables")) == BEHIND_CORPUS | {"mine-plan"}
+    ran, process = set(), repository.start(*MAKE, "tables")
+    for line in process.stdout:
+        ran |= stages_run(line)
+        if "mine-pretraining-mel-hubert" in ran and "Provided cores" in line:
+            break
+    time.sleep(2)  # both its jobs have begun
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert ran | stages_run(repository.make("tables")) == BEHIND_CORPUS | {"mine-plan"}
     repository.save()
     return repository
 
@@ -270,35 +278,27 @@ def test_a_changed_module_touches_what_uses_it(repository):
     assert repository.is_clean()
 
 
-def test_a_changed_recording_runs_all_that_heard_it_through_an_interruption(repository, tmp_path):
-    repository.change_corpus()
-    process = repository.start("dvc", "repro")
-    ran = set()
-    for line in process.stdout:
-        ran |= stages_run(line)
-        if "mine-pretraining-mel-hubert" in ran and "Provided cores" in line:
-            break
-    time.sleep(2)  # both its jobs have begun
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
-    ran |= repository.repro()
-    assert BEHIND_CORPUS - {"overview"} <= ran  # which gathers anew only what differs
-    assert repository.is_clean()
-
-    # Snakemake alone, from nothing: the same bytes, and once committed both are clean too.
-    alone = Repository(shutil.copytree(repository.folder, tmp_path / "alone"))
-    for made in ("results", ".snakemake", "dvc.lock", ".dvc/tmp", ".dvc/cache"):
-        path = alone.folder / made
+def test_snakemake_alone_makes_the_same_and_is_committed(repository):
+    made = repository.digests()
+    for path in ("results", ".snakemake", "dvc.lock", ".dvc/tmp", ".dvc/cache"):
+        path = repository.folder / path
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert "are to be run" in alone.make("commit-artifacts", fails=True)
-    alone.call(*alone.snakemake)
-    alone.kill("serflow", "commit", once=alone.folder / ".dvc" / "cache" / "files")
-    (alone.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write":')  # as DVC is found now and then
-    (alone.folder / "results" / "mine" / "features" / ".hdewgjom_7ZPXega5trxsg.tmp").touch()
-    alone.make("commit-artifacts")
-    assert alone.is_clean()
-    assert alone.digests() == repository.digests()
+    assert "are to be run" in repository.make("commit-artifacts", fails=True)
+    repository.call(*repository.snakemake)
+    repository.kill("serflow", "commit", once=repository.folder / ".dvc" / "cache" / "files")
+    (repository.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write":')  # as DVC is found now and then
+    (repository.folder / "results" / "mine" / "features" / ".hdewgjom_7ZPXega5trxsg.tmp").touch()
+    repository.make("commit-artifacts")
+    assert repository.is_clean()
+    assert repository.digests() == made
+
+
+def test_a_changed_recording_runs_all_that_heard_it(repository):
+    repository.change_corpus()
+    assert "mine-corpus" in repository.status()
+    planned = repository.call(*repository.snakemake, "--dry-run").split("Job stats:")[1].split("total")[0]
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE))
+    assert {"corpus": "1", "cluster": "4", "pretrain": "4", "finetune": "2"}.items() <= counts.items()
 
 
 def test_copies_of_the_cache_let_a_changed_corpus_be_seen(repository):

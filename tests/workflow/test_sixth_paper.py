@@ -31,33 +31,34 @@ class Toy(PreTrainedModel):
 
     def forward(self, input_values, lengths=None, last_layer=None):
         lengths, _ = valid_frames(input_values, lengths)
-        return EncoderFrames(hidden_states=(self.layer(input_values[:, ::2]),), lengths=(lengths + 1) // 2)
+        return EncoderFrames(hidden_states=(self.layer(input_values[:, 1::2]),), lengths=lengths // 2)
 
 
 ENCODER = Toy
 '''
-HEAD = '''"""The loudest moment of each feature, and whether a woman speaks as a second task."""
+HEAD = '''"""The loudest moment of each feature, and who speaks as a second task."""
 
 import torch
 from torch import nn
 
 from serflow.heads import HeadOutput
 
-NEEDS = {"gender": "gender_weight"}
+NEEDS = {"speaker": "speaker_weight"}
 
 
 class Loudest(nn.Module):
-    def __init__(self, width, classes, *, gender_weight: float = 0.1):
+    def __init__(self, width, classes, *, speaker_weight: float = 0.1):
         super().__init__()
-        self.weight, self.emotion, self.female = gender_weight, nn.Linear(width, len(classes)), nn.Linear(width, 1)
+        self.weight, self.emotion, self.voice = speaker_weight, nn.Linear(width, len(classes)), nn.Linear(width, 4)
 
-    def forward(self, frames, valid, emotions=None, gender=None):
+    def forward(self, frames, valid, emotions=None, speaker=None):
         loudest = frames.masked_fill(~valid[..., None], -1e4).amax(1)
         logits, terms = self.emotion(loudest), {}
         if emotions is not None:
             terms["emotion"] = nn.functional.cross_entropy(logits, emotions)
-            female = nn.functional.binary_cross_entropy_with_logits(self.female(loudest)[:, 0], (gender == 0).float())
-            terms["gender"] = self.weight * female
+            voices = self.voice(loudest)
+            same = (speaker[:, None] == speaker).float()
+            terms["speaker"] = self.weight * nn.functional.binary_cross_entropy_with_logits(voices @ voices.T, same)
         return HeadOutput(logits, sum(terms.values()) if terms else None, terms)
 
 
@@ -90,10 +91,10 @@ def contents(folder):
 
 def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
     project, _ = finished
-    library, code = project.folder / "workflow" / "serflow", project.folder / "workflow"
-    files, tables = contents(code), project.tables()
+    workflow = project.folder / "workflow"
+    library, files, tables = workflow / "serflow", contents(workflow), project.tables()
     with added(library, {"models/toy.py": MODEL, "heads/loudest.py": HEAD}):
-        more = contents(code)
+        more = contents(workflow)
         assert len(more) == len(files) + 2 and more.items() >= files.items()
         assert project.planned() == {}
         asked = project.planned(**PAPER)
@@ -113,8 +114,9 @@ def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
         code, printed = project.run("--", "results/demo/tables/sixth.csv", **PAPER)
         assert code == 0, printed
         history = pd.read_csv(project.folder / "results/demo/systems/loud/fold-0/seed-0/model/history.csv")
-        assert {"train loss", "train emotion", "train gender"} <= set(history.quantity)
+        assert {"train loss", "train emotion", "train speaker"} <= set(history.quantity)
         table = pd.read_csv(project.folder / "results/demo/tables/sixth.csv")
         assert set(table.system) == {"majority", "loud"}
         assert project.tables().items() >= tables.items()
+        assert contents(workflow) == more
     assert project.planned() == {}

@@ -12,7 +12,7 @@ from serflow.frames import FrameStore, writing_frames
 from serflow.heads import described
 from serflow.heads.classifier import EmotionClassifier
 from serflow.inference import predict
-from serflow.models import encoder_at, model_of
+from serflow.models import encoder_at, model_of, token_hop
 from serflow.normalisation import kept, shared_moments
 from serflow.padding import batch_seconds
 from serflow.predictions import predictions_frame
@@ -46,7 +46,7 @@ with job(snakemake) as made:
         measure=unweighted_accuracy, selection=settings["selection"],
     )  # fmt: skip
     choices = [classes.index(name) for name in settings["zero_shot"]] if settings["zero_shot"] else None
-    hop = 1 / inputs.tokens_per_second
+    hop = token_hop(model.encoder.config)
     columns = ["weight", *(f"p_{name}" for name in classes)]
     with writing_frames(snakemake.output.frames, len(columns), "float16", hop, made, columns) as writer:
         for part, path in {"validation": snakemake.output.validation, "test": snakemake.output.predictions}.items():

@@ -44,7 +44,7 @@ with job(snakemake) as made:
     classes = sorted(utterances.emotion.unique())
     table = build_table(rows, predictions, tested, classes, validations)
     if settings["groups"]:
-        groups = group_columns(predictions, tested, table["unit"].iloc[0], classes, settings["groups"])
+        groups = group_columns(predictions, tested, table["block"].iloc[0], classes, settings["groups"])
         table = table.join(groups, on="system")
     maskings = {}
     for path in map(Path, snakemake.input.maskings):

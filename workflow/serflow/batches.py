@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -290,7 +291,15 @@ def gender(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
     return lambda rng, batch: torch.from_numpy(numbers[batch])
 
 
-COLUMNS = {"partner": partner, "paired": paired, "gender": gender}  # what a head may need beside inputs and labels
+def numbers_of(column: str, rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
+    """Which of the sorted values of a `column` of the utterances each of a batch has, int `[B]`; -1: not known."""
+    values = rows[column].replace("", None).astype("category").cat.codes.to_numpy(int)
+    return lambda rng, batch: torch.from_numpy(values[batch])
+
+
+# What a head may need beside inputs and labels.
+COLUMNS = {"partner": partner, "paired": paired, "gender": gender}
+COLUMNS |= {column: partial(numbers_of, column) for column in ("speaker", "text", "session")}
 
 
 def draw(rng: np.random.Generator, of_class: list) -> int:

@@ -19,6 +19,7 @@ def check(config: dict) -> None:
     _check_names(config)
     _find_encoders(config)
     _check_models(config)
+    _check_units(config)
     _check_objectives(config)
     _check_folds(config)
     _check_final(config)
@@ -160,6 +161,18 @@ def _telling(where):
         yield
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _check_units(config):
+    """Units are clusters of frames."""
+    for name, entry in config["units"].items():
+        if entry["frames"] != "mfcc":
+            model = model_of(origin(config, entry["frames"]))
+            if model.in_segments:
+                raise UserError(
+                    f"config: units.{name}.frames: tokens of model {model.name} are segments, of which no units can "
+                    "be made: name another."
+                )
 
 
 def _check_objectives(config):

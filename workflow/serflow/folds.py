@@ -282,12 +282,12 @@ def _check(rows, part, fold, apart, due, unheard):
     """Tested voices are in no other part, training and validation share no `apart` (voice or recording), no part that
     is `due` is empty, training has every class that is not `unheard`. Raises UserError.
     """
-    for one, others, unit in [("test", ["train", "validation"], "voice"), ("validation", ["train"], apart)]:
-        leaks = rows[unit].isin(rows[unit][part == one]) & part.isin(others)
+    for one, others, kept in [("test", ["train", "validation"], "voice"), ("validation", ["train"], apart)]:
+        leaks = rows[kept].isin(rows[kept][part == one]) & part.isin(others)
         if leaks.any():
             first, other = rows[leaks].iloc[0], part[leaks].iloc[0]
-            what = f"speaker {first.speaker}" if unit == "voice" else f"the recording of {first.utterance}"
-            hint = ", or set folds.validation_speakers to 0" if one == "validation" and unit == "voice" else ""
+            what = f"speaker {first.speaker}" if kept == "voice" else f"the recording of {first.utterance}"
+            hint = ", or set folds.validation_speakers to 0" if one == "validation" and kept == "voice" else ""
             raise UserError(
                 f"folds.file: {what} is in the {one} part and in the {other} part of fold {fold} (utterance "
                 f"{first.utterance}, or a recording shared with another): keep each in one part of a fold{hint}."

@@ -103,7 +103,10 @@ class Frames:
         lengths = self.lengths_of(utterances)
         starts = dict(zip(utterances, np.cumsum(lengths) - lengths, strict=True))
         stacked = np.empty((int(lengths.sum()), self.width), dtype=np.float32)
+        counts = dict(zip(utterances, lengths, strict=True))
         for utterance, frames in self.items(utterances):
+            if len(frames) != counts[utterance]:
+                raise ValueError(f"{utterance}: {len(frames)} frames, where {counts[utterance]} were to come")
             stacked[starts[utterance] : starts[utterance] + len(frames)] = frames
         return stacked
 

@@ -15,7 +15,7 @@ from serflow.batches import Inputs, WholeUtterances
 from serflow.errors import UserError
 from serflow.frames import Frames, FrameStore
 from serflow.kernels import FastInference, kept_memory
-from serflow.models import encoder_at, model_of
+from serflow.models import encoder_at, model_of, token_hop
 from serflow.normalisation import shared_moments
 from serflow.padding import batch_seconds
 from serflow.progress import track
@@ -83,9 +83,9 @@ def predict(
 
     `keep`: is called with every utterance and what is told of its frames, `[T, 1 + classes]` float32: each one's
     share in the pooling, the same for all where the head has no attention, and the posteriors of the half second
-    around it (see `EmotionClassifier`).
+    around it (see `EmotionClassifier`), or of the one segment, where tokens are segments.
     """
-    utterances, window = list(utterances), round(FRAME_SECONDS * inputs.tokens_per_second)
+    utterances, window = list(utterances), max(1, round(FRAME_SECONDS / token_hop(model.encoder.config)))
     probabilities, told = [None] * len(utterances), defaultdict(lambda: [None] * len(utterances))
     for rows, output in _evaluate(model, inputs, utterances, seconds, window=window if keep else None):
         scores = _posteriors(output.logits, choices)

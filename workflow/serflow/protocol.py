@@ -43,7 +43,7 @@ def card(
         "utterances": len(utterances),
         "published utterances": published,
         "tested": {"utterances": len(tested), "speakers": tested.speaker.nunique()},
-        "folds": {**settings, "unit": LEFT_OUT.get(settings["protocol"], "speaker")},
+        "folds": {**settings, "by": LEFT_OUT.get(settings["protocol"], "speaker")},
         "validation shares speakers with training": bool((own > 1).any()),
         "parts": [{part: _counts(fold[fold.part == part]) for part in PARTS} for _, fold in rows.groupby("fold")],
         "selection": selection,
@@ -83,7 +83,7 @@ def sentences(card: dict) -> Iterator[str]:
         count = _range(card, ["validation"], "speakers")
         watched = f"; {count} validation speakers, disjoint from both other parts, choose the step"
     yield (
-        f"Folds: {folds['protocol']}, {folds['count']} by {folds['unit']}, seed {folds['seed']}; a fold trains on "
+        f"Folds: {folds['protocol']}, {folds['count']} by {folds['by']}, seed {folds['seed']}; a fold trains on "
         f"{_range(card, trained, 'speakers')} speakers ({_range(card, trained, 'utterances')} utterances), tests "
         f"{_range(card, ['test'], 'speakers')} ({_range(card, ['test'], 'utterances')}){watched}."
     )

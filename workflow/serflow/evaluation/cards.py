@@ -119,9 +119,9 @@ def _models(folder, final, protocol):
 
 
 def _intervals(scores):
-    if scores.unit is None:
+    if scores.block is None:
         return "With so few folds and speakers there are no intervals."
-    return f"95 % intervals by Student's t over {scores.unit}s; of an emotion or gender, over its own."
+    return f"95 % intervals by Student's t over {scores.block}s; of an emotion or gender, over its own."
 
 
 def _groups(predictions, tested, classes, scores):
@@ -132,7 +132,7 @@ def _groups(predictions, tested, classes, scores):
     for column, group in GROUPS.items():
         rows = []
         for name, part in frame.groupby(column):
-            found = interval(block_confusions(part, part[scores.unit or "fold"], classes))
+            found = interval(block_confusions(part, part[scores.block or "fold"], classes))
             counts = part.utterance.nunique(), part.speaker.nunique()
             rows.append((found.value, f"{group} {name}", _points(found.value, found.low, found.high), *counts))
         if column == "speaker":

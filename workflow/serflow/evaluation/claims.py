@@ -18,7 +18,7 @@ FOUND = ["UA", "difference", "low", "high", "p", "p_holm", "resolvable"]
 COLUMNS = [*CLAIM, *TITLES, "scope", "corpus", *FOUND, "planned", *COUNTS, "verdict", "note"]
 OF_TABLE = [
     "system", "name", "UA", "baseline", "difference", "difference_low", "difference_high", "p", "p_holm",
-    "resolvable", *COUNTS, "unit",
+    "resolvable", *COUNTS, "block",
 ]  # fmt: skip
 ONE, POOLED, AT_LARGE = "corpus", "pooled", "at large"  # scopes
 VERDICTS = {  # in the order of a headline
@@ -75,7 +75,7 @@ def _of_corpus(folder):
         would = own.set_index("system")["planned"]
         done |= {(paper, row.system, row.baseline) for row in table.itertuples()}
         for row in table.itertuples():
-            note = _why_not_pooled(synthesised, earlier, row.unit) or _changes(history, row.system)
+            note = _why_not_pooled(synthesised, earlier, row.block) or _changes(history, row.system)
             note = note or UNREGISTERED * (row.system not in would.index)
             by_plan = resolvable(planned_error(row.folds, row.speakers, row.seeds), row.folds, len(table))
             yield {
@@ -120,20 +120,21 @@ def _tables(folder):
         yield path.stem, title.removeprefix("# "), table[telling], MARK in body
 
 
-def _why_not_pooled(synthesised, earlier, unit):
+def _why_not_pooled(synthesised, earlier, block):
     if synthesised:
         return "not pooled: synthesised speech"
     if earlier:
         return "not pooled: of other classes, folds or seeds than the corpus' tables now"
-    return "" if unit == "fold" else "not pooled: too few folds to tell of methods"
+    return "" if block == "fold" else "not pooled: too few folds to tell of methods"
 
 
 def _changes(history, system):
-    """What a claim had come to by configurations before the last."""
-    now = history["configuration"].tolist()[-1:]
-    before = history[(history["system"] == system) & ~history["configuration"].isin(now)]
+    """What a claim had come to before the last time."""
+    own = history[history["system"] == system]
+    now, before = own["configuration"].tolist()[-1:], own.iloc[:-1]
     told = [f"{100 * row.difference:+.1f} by {row.configuration}" for row in before.itertuples()]
-    return f"changed after it was seen: {', '.join(told)}" if told else ""
+    what = "made again" if before["configuration"].isin(now).all() else "changed"
+    return f"{what} after it was seen: {', '.join(told)}" if told else ""
 
 
 def _family(table, scope):

@@ -15,7 +15,7 @@ WORST = "worst speaker"
 def group_columns(
     predictions: dict[str, pd.DataFrame],
     utterances: pd.DataFrame,
-    unit: str | None,
+    block: str | None,
     classes: list[str],
     groups: Collection[str],
 ) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def group_columns(
     with the lowest UA, each with `_low` and `_high`; fractions of 1, rounded to 4 decimals.
 
     predictions and utterances (with gender, too) as `tables.build_table` takes them; groups: of gender, speaker. The
-    interval of a gender is over the table's blocks, a `unit` each, in which it occurs; that of the worst speaker over
+    interval of a gender is over the table's blocks (`block_of`) in which it occurs; that of the worst speaker over
     the speaker's utterances, and of these networks: the lowest of many is low by chance, too.
     """
     known, scored = utterances.set_index("utterance"), {}
@@ -32,7 +32,7 @@ def group_columns(
         told = scored[system] = {}
         if "gender" in groups:
             for gender, part in own[own["gender"] != "unknown"].groupby("gender"):
-                told |= _named(gender, interval(block_confusions(part, part[unit or "fold"], classes)))
+                told |= _named(gender, interval(block_confusions(part, part[block or "fold"], classes)))
         if "speaker" in groups:
             speakers = block_confusions(own, own["speaker"], classes)
             worst = sorted(own["speaker"].unique())[np.argmin(unweighted_accuracy(speakers))]

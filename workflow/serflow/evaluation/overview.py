@@ -14,7 +14,7 @@ RESULTS = Path("results")
 READING = (
     "In a cell: by how many points of UA the idea is ahead of its baseline, and the 95 % interval; bold where "
     "p < .05, Holm-corrected over the claims of a table, or of all papers where corpora are pooled. Every claim that "
-    "was tested is here; a paper's configuration named it before anything was trained.",
+    "was tested is here, with whether it was claimed beforehand, and whether it had been seen before.",
     "Pooled: the mean over corpora, which count alike; the interval is of these corpora, whose true effects may "
     "differ. At large, from three corpora on: of others like them (Student's t over corpora).",
     "(x would be): the true difference that would be resolved 4 times in 5, by the errors that were measured; "

@@ -29,10 +29,11 @@ def planned(claims: Iterable[dict], folds: int, speakers: int, seeds: int, **of_
 
 
 def note_seen(path: Path, paper: str, configuration: str, table: pd.DataFrame) -> None:
-    """Write down at `path` what the claims of a table have come to, unless the same configuration was the last."""
+    """Write down at `path` what the claims of a table have come to, unless that was the last there, by the same
+    configuration: other code may come to another difference."""
     seen = read(path, SEEN)
-    if configuration not in seen["configuration"].tolist()[-1:]:
-        new = table[table["p"].notna()].assign(configuration=configuration, paper=paper)[SEEN]
+    new = table[table["p"].notna()].assign(configuration=configuration, paper=paper)[SEEN].round(4)
+    if len(new) and new.to_csv(index=False) != seen.tail(len(new)).round(4).to_csv(index=False):
         write_csv(path, pd.concat([seen, new]) if len(seen) else new)
 
 

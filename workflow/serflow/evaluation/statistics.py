@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
     p: np.ndarray
 
 
-def unit_of(folds: int, speakers: int) -> str | None:
+def block_of(folds: int, speakers: int) -> str | None:
     """What the blocks are: `fold`; `speaker` where the folds are too few, and then interval and p concern the
     networks that were trained, not the methods; None where the speakers are too few even for that."""
     if folds >= MIN_BLOCKS:

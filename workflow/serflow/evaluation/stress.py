@@ -39,10 +39,10 @@ TOLD = {
 }
 
 
-def blocks_of(predictions: pd.DataFrame, unit: str | None, classes: list[str]) -> dict[str, np.ndarray]:
+def blocks_of(predictions: pd.DataFrame, block: str | None, classes: list[str]) -> dict[str, np.ndarray]:
     """{condition: `[B, C, C]` counts} of a system; `predictions`: of every fold and seed, with a column condition."""
     return {
-        condition: block_confusions(own, own[unit or "fold"], classes)
+        condition: block_confusions(own, own[block or "fold"], classes)
         for condition, own in predictions.groupby("condition", sort=False)
     }
 

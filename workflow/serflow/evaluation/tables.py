@@ -15,12 +15,12 @@ from serflow.errors import UserError
 from serflow.evaluation import statistics
 from serflow.evaluation.groups import group_cells
 from serflow.evaluation.metrics import confusion, macro_f1, unweighted_accuracy, weighted_accuracy
-from serflow.evaluation.statistics import ALPHA, compare, holm, interval, resolvable, unit_of
+from serflow.evaluation.statistics import ALPHA, block_of, compare, holm, interval, resolvable
 
 COLUMNS = [
     "system", "name", "UA", "UA_low", "UA_high", "UA_fold_mean", "UA_fold_sd", "WA", "WA_fold_mean",
     "WA_fold_sd", "macro_F1", "baseline", "difference", "difference_low", "difference_high", "p", "p_holm",
-    "resolvable", "published", "UA_as_published", "utterances", "speakers", "folds", "seeds", "unit",
+    "resolvable", "published", "UA_as_published", "utterances", "speakers", "folds", "seeds", "block",
 ]  # fmt: skip
 METRICS = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "macro_F1": macro_f1}
 PARTS = {"speaker": "speaker", "fold": "fold", "class": "emotion"}  # kinds, and the column of a kind
@@ -56,7 +56,7 @@ def build_table(
     validations: as predictions, for validation speakers; UA_as_published is then the mean over folds and seeds of
     (validation UA + test UA) / 2, as FLEA's released code scores, which is not clean.
     UA, WA and macro_F1 are pooled over folds and averaged over seeds; *_fold_mean and *_fold_sd (n - 1) are
-    over folds and seeds; intervals and `p` are of UA, over blocks that are a `unit` (`statistics.unit_of`) each. Only
+    over folds and seeds; intervals and `p` are of UA, over blocks, which `statistics.block_of` chooses. Only
     claims have a p, and are one Holm family. `resolvable` is the same for all of them, from the root mean square of
     their standard errors: one alone is too uncertain over a few blocks. Raises UserError where a system is not there,
     or a seed does not score each utterance once with its true emotion.
@@ -74,8 +74,8 @@ def build_table(
     facts = {"speakers": utterances["speaker"].nunique()}
     whole = [system for system in systems if len(chosen_from.get(system, classes)) == len(classes)] or systems
     facts["folds"] = min(predictions[system]["fold"].nunique() for system in whole)
-    facts["unit"] = unit_of(facts["folds"], facts["speakers"])
-    blocks = {system: _blocks(predictions[system], utterances, facts["unit"], classes) for system in systems}
+    facts["block"] = block_of(facts["folds"], facts["speakers"])
+    blocks = {system: _blocks(predictions[system], utterances, facts["block"], classes) for system in systems}
 
     scored, errors = [], []
     for row in rows:
@@ -229,9 +229,9 @@ def _check(system, frame, emotions):
         )
 
 
-def _blocks(frame, utterances, unit, classes):
+def _blocks(frame, utterances, block, classes):
     speakers = utterances["speaker"].loc[frame["utterance"]]
-    return statistics.block_confusions(frame, speakers if unit == "speaker" else frame["fold"], classes)
+    return statistics.block_confusions(frame, speakers if block == "speaker" else frame["fold"], classes)
 
 
 def _scores(frame, classes):
@@ -306,8 +306,8 @@ def written(p: float) -> str:
 
 def _blocks_of(table):
     """How many blocks a table has, of what; empty where there are too few of any kind."""
-    unit = table["unit"].iloc[0]
-    return _counted(table[unit + "s"].iloc[0], unit) if unit else ""
+    block = table["block"].iloc[0]
+    return _counted(table[block + "s"].iloc[0], block) if block else ""
 
 
 def _counted(number, noun):
@@ -337,13 +337,13 @@ def _reading(table):
 
 
 def _reading_blocks(table):
-    folds, speakers, unit = table.loc[table.index[0], ["folds", "speakers", "unit"]]
+    folds, speakers, block = table.loc[table.index[0], ["folds", "speakers", "block"]]
     few = _counted(folds, "fold")
-    if unit is None:
+    if block is None:
         return f"With {few} and {_counted(speakers, 'speaker')} nothing can be tested: no interval, no p."
-    freedom = {"fold": folds, "speaker": speakers}[unit] - 1
+    freedom = {"fold": folds, "speaker": speakers}[block] - 1
     told = f"95 % interval of UA and p: Student's t over {_blocks_of(table)} ({freedom} degrees of freedom)"
-    if unit == "speaker":
+    if block == "speaker":
         return f"{told}; they concern these trained networks, not the methods, which {few} cannot test."
     return f"{told}, a fold's speakers and seeds taken together, for they share networks or training data."
 

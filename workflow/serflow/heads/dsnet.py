@@ -1,5 +1,6 @@
 """DSNet (Chen & Zhang 2023, arXiv 2312.15593): emotion and what is not emotion, told apart and calibrated by neutral
-speech. Of the paper only the abstract is public: the structure honours its words, its sizes are ours.
+speech. Of the paper only the abstract is public: the structure honours its words, its sizes are ours
+(docs/methods.md).
 
 A vector h of the utterance has two projections, z_e that names the emotion and z_i that is to hold the rest. They are
 to be orthogonal; and z_i is to be what it is in a neutral utterance of the same speaker, whose z_e is to say neutral.
@@ -56,8 +57,9 @@ class DSNet(nn.Module):
         pooled, weights = self.pooling(frames, valid)
         vectors = [pooled] if partner is None else [pooled, self.pooling(*partner)[0]]
         shared = self.standardise(torch.cat(vectors).float())  # statistics of both: the branches are one network
-        emotional, identity = self.emotion(shared), self.identity(shared)
-        logits, own, terms = self.classify(emotional), len(frames), {}
+        # Of bfloat16 a cosine near 1 is 1, so they are of float32 under autocast too.
+        emotional, identity = self.emotion(shared).float(), self.identity(shared).float()
+        logits, own, terms = self.classify(emotional).float(), len(frames), {}
         if emotions is not None:
             orthogonal, calibration = self.weights
             terms["emotion"] = cross_entropy(logits[:own], emotions)

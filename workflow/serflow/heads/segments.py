@@ -1,5 +1,5 @@
 """Every token of an encoder judged by itself, and an utterance by the mean of their posteriors: for encoders whose
-tokens are segments (tf-transformer)."""
+tokens are segments (tf-transformer; docs/methods.md)."""
 
 import torch
 from torch import nn

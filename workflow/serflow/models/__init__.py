@@ -4,7 +4,7 @@ paper's and what ours, docs/methods.md tells.
 What planning needs of a model stands at the top of its file, in literals that are read without importing torch:
 
 READS      what its inputs are: `audio`, or one of the features
-STACK      10 ms frames of it a token of an encoder
+STACK      10 ms frames of it a token of an encoder: n of them are n // STACK tokens, and waveforms HuBERT's number
 OBJECTIVE  what its pretraining has to guess, one of serflow.objectives; None where it is not pretrained; of a network
            of intensity what it learns from, one of serflow.batches.INTENSITY_BATCHES
 TAKES      keys of a pretraining that it has a use for -> whether it needs them
@@ -12,8 +12,9 @@ SIZES      presets of its options by name
 FIXED      fields of its config that no option may set: what its inputs or its pretraining decide
 
 Its options are the other annotated fields of its config class, `<Model>Config`, whose `model_type` is the file's name
-(with `serflow_` before it where that name may be another's). At its end stand the classes: `ENCODER`, frames ->
-frames, and `PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
+(with `serflow_` before it where that name may be another's). Where a `segment` and a `hop` are among them, its tokens
+are segments, of so many frames and so far apart, which are not clustered or pretrained as frames are. At its end
+stand the classes: `ENCODER`, frames -> frames, and `PRETRAINING` around it; or `NETWORK`, of frame-level intensity.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from serflow import registry
 from serflow.errors import UserError
+from serflow.frames import centres
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 CLASSIFIER = "serflow_emotion_classifier"  # a fine-tuned system, whose encoder can be taken out
 TOLD = ("READS", "STACK", "OBJECTIVE", "TAKES", "SIZES")
@@ -55,6 +59,11 @@ class Model:
     @property
     def module(self) -> str:
         return f"{__name__}.{self.name.replace('-', '_')}"
+
+    @property
+    def in_segments(self) -> bool:
+        """Whether its tokens are segments."""
+        return {"segment", "hop"} <= set(self.options)
 
 
 @cache
@@ -216,6 +225,20 @@ def encoder_at(start: dict, seed: int) -> PreTrainedModel:
     if start.get("model") not in (None, found):
         raise UserError(f"'{start['from']}' is a {found}, not a {start['model']}: name its model so.")
     return encoder
+
+
+def token_hop(config: PreTrainedConfig) -> float:
+    """Seconds from one token to the next of the encoder of a config."""
+    kind = of_type(config.model_type)
+    return (config.hop if kind.in_segments else kind.stack) / 100
+
+
+def token_times(config: PreTrainedConfig, count: int, seconds: float) -> np.ndarray:
+    """Where, in s, the centres of the `count` tokens of an utterance of `seconds` are."""
+    if not of_type(config.model_type).in_segments:
+        return centres(count, token_hop(config))
+    half = min(config.segment / 100, seconds) / 2
+    return np.minimum(half + token_hop(config) * np.arange(count), seconds - half)  # the last ends with the utterance
 
 
 def encoder_class(model_type: str) -> type[PreTrainedModel]:

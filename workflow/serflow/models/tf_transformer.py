@@ -1,7 +1,7 @@
 """Time-Frequency Transformer (Wang et al. 2023, arXiv 2308.14568): attention over time, over frequency, over both.
 
-Of the paper only the abstract is public: the structure honours its words, its sizes are ours. A token of this encoder
-is a segment of an utterance, which serflow.heads.segments judges one by one.
+Of the paper only the abstract is public: the structure honours its words, its sizes are ours (docs/methods.md). A
+token of this encoder is a segment of an utterance, which serflow.heads.segments judges one by one.
 
 Shapes: B utterances, F frames of 10 ms, S segments, M segments of a whole batch, L frames a segment, D hidden size.
 """
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
+from serflow.errors import UserError
 from serflow.models.outputs import EncoderFrames
 
 READS, STACK, OBJECTIVE = "fbank", 1, None
@@ -91,6 +92,11 @@ class TfTransformer(PreTrainedModel):
 
     def __init__(self, config: TfTransformerConfig) -> None:
         super().__init__(config)
+        if config.segment % STEM or not 0 < config.hop <= config.segment:
+            raise UserError(
+                f"tf-transformer: segment {config.segment} and hop {config.hop} are 10 ms frames: give a segment "
+                f"that is a multiple of {STEM}, and a hop from 1 to it."
+            )
         times, bands = config.segment // STEM, config.input_size // STEM
         self.stem = Stem(config)
         self.time = Branch(config, times, config.channels * bands) if config.branches != "frequency" else None

@@ -19,11 +19,10 @@ from serflow.audio import RATE, AudioFault
 from serflow.batches import Inputs
 from serflow.errors import UserError
 from serflow.features import HOP, WIDTHS, extracted
-from serflow.frames import centres
 from serflow.heads.classifier import load_classifier
 from serflow.heads.prompts import further_prompts
 from serflow.inference import predict
-from serflow.models import of_type
+from serflow.models import of_type, token_times
 from serflow.normalisation import moments_over
 from serflow.padding import batch_seconds
 from serflow.progress import track
@@ -168,7 +167,8 @@ class Recogniser:
             told, number = {}, next(row)
             if frames:
                 values = np.mean(shown[number], 0)
-                times = part.start + centres(len(values), self.encoder.stack * HOP)
+                config, seconds = self.models[0].encoder.config, part.end - part.start
+                times = part.start + token_times(config, len(values), seconds)
                 told = {"times": times, "weights": values[:, 0], "posteriors": values[:, 1:][:, chosen]}
             yield part, Segment(part.start, part.end, dict(zip(self.classes, next(found), strict=True)), **told)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LONGEST = 15  # s: longer utterances are shown only where there are no others
 COLUMNS, RIVER, BANDS = 400, 40, 96  # of a waveform; height of posteriors and of a spectrogram in pixels
 LOUDEST, SOFTEST = 0, -70  # dB of a spectrogram, below its maximum
+LONGEST_HOP = 0.1  # s between tokens that are frames, not segments
 EVEN = 1e-4  # shares in the pooling that differ less are those of a head without attention
 
 
@@ -180,7 +181,7 @@ class Explorer:
         columns = ["weight", *(f"p_{name}" for name in self.classes)]
         if store and store.columns == columns and name in store.utterances:
             values = np.nan_to_num(np.asarray(store[name], dtype=float))
-            by_segment = len(values) * store.hop < seconds / 2  # of models whose tokens are no frames
+            by_segment = store.hop > LONGEST_HOP  # of models whose tokens are no frames
             left, width = (0, 100) if by_segment else _span(len(values), store.hop, seconds)
             shares, posteriors = values[:, 0], values[:, 1:]
             if np.ptp(shares) > EVEN:

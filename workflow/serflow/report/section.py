@@ -171,7 +171,7 @@ class Section:
         """What a reader of the tables must not overlook: first what the audit found, see serflow.audit."""
         card, quarantined = self.corpus.card, self.corpus.quarantined
         told = [line.removeprefix("**Warning:** ") for line in self._under_tables(r"\*\*Warning:\*\* .*")]
-        blocks = set(self.corpus.rows["unit"].fillna("none"))
+        blocks = set(self.corpus.rows["block"].fillna("none"))
         if "speaker" in blocks:
             told.append("Too few folds to test methods: intervals and verdicts are about the networks trained here.")
         if "none" in blocks:
