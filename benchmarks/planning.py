@@ -17,7 +17,7 @@ import yaml
 
 PROJECT = Path(__file__).parents[1]
 FOLDS, UTTERANCES = 10, 10_000
-PER_SEED = 17 * FOLDS  # about how many jobs a chain has
+PER_SEED = 14 * FOLDS  # about how many jobs a chain has
 
 
 def main():
