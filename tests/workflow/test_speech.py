@@ -46,7 +46,7 @@ def test_an_encoder_of_speech_is_where_another_corpus_starts(checkout):
     wav = sorted((checkout.folder / "results/demo/raw/wav").iterdir())[0]
     samples, rate = soundfile.read(wav)
     soundfile.write(speech / "borrowed.flac", samples, rate)  # another format, the same samples
-    code, printed = checkout.run(**config)
+    code, printed = checkout.run("--", "results/speech/corpus/utterances.parquet", **config)
     assert code == 0, printed
     shutil.rmtree(checkout.folder / "results/demo/corpus")
     code, printed = checkout.run("--", FIRST, **STARTED)
