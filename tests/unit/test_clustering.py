@@ -70,9 +70,7 @@ def test_hidden_states_read_as_a_store_of_them_would(tmp_path, model):
     encoder = build(model, {"size": sizes[0]} if sizes else {}, 0)
     layer = min(1, encoder.config.num_hidden_layers)
     states = HiddenStates(encoder, Inputs(FrameStore(tmp_path / "read"), kind.stack), layer)
-    with writing_frames(tmp_path / "written", states.width, hop=states.hop) as writer:
-        for name, frames in states.items(names):
-            writer.append(name, frames)
+    states.write(tmp_path / "written", names)
     store = FrameStore(tmp_path / "written")
     assert states.lengths_of(names).tolist() == store.lengths_of(names).tolist()
     assert np.array_equal(states.stack(["short", "long"]), store.stack(["short", "long"]))

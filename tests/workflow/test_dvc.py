@@ -38,7 +38,7 @@ MAKE = "make", "--old-file", ".venv/bin/.ready"  # the environment is the tests'
 BEHIND_UNITS = {"mine-pretraining-mel-hubert-2", "mine-systems-mel-hubert", "mine-tables", "overview"}
 BEHIND_CORPUS = BEHIND_UNITS | {
     "mine-corpus", "mine-features", "mine-units-mfcc", "mine-pretraining-mel-hubert", "mine-units-generic",
-     "mine-systems-classical",
+    "mine-systems-classical",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from job import job
 from serflow.folds import heard_by
-from serflow.frames import FrameStore, writing_frames
+from serflow.frames import FrameStore
 from serflow.inference import HiddenStates
 
 with job(snakemake) as made:
@@ -12,6 +12,4 @@ with job(snakemake) as made:
     start = settings["start"] or {"from": snakemake.input.model[0].rpartition("/")[0]}
     heard, watched = heard_by(pd.read_parquet(snakemake.input.folds), snakemake.wildcards.pool, settings["selection"])
     states = HiddenStates.of(start, settings, FrameStore(snakemake.input.inputs), utterances, heard)
-    with writing_frames(snakemake.output.frames, states.width, hop=states.hop, made=made) as writer:
-        for utterance, frames in states.items(heard + watched):
-            writer.append(utterance, frames)
+    states.write(snakemake.output.frames, heard + watched, made)

@@ -14,7 +14,7 @@ from serflow.clustering import Clustering, fit_kmeans
 from serflow.features import WIDTHS, extracted
 from serflow.folds import heard_by
 from serflow.frames import FrameStore, drawn, writing_frames
-from serflow.inference import embed
+from serflow.inference import HiddenStates
 from serflow.intensity import load, score
 from serflow.models import encoder_at, model_of
 from serflow.normalisation import shared_moments
@@ -46,11 +46,8 @@ def embedded(entry, encoder, layer, splices):
     told = pd.DataFrame({"utterance": splices.names, "speaker": map(splices.speaker, splices.names)})
     fitted = FrameStore(entry["store"]) if entry["normalisation"] == "training" else store
     moments = shared_moments(entry["normalisation"], fitted, told, heard)
-    frames = embed(encoder, Inputs(store, kind.stack, moments), splices.names, layer, batch_seconds())
     path = Path(tempfile.mkdtemp(dir=folder), "frames.arrow")
-    with writing_frames(path, encoder.config.hidden_size, hop=kind.stack / 100) as writer:
-        for name, states in frames:
-            writer.append(name, states)
+    HiddenStates(encoder, Inputs(store, kind.stack, moments), layer).write(path, splices.names)
     return FrameStore(path)
 
 

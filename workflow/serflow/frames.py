@@ -101,14 +101,21 @@ class Frames:
     def stack(self, utterances: list[str]) -> np.ndarray:
         """All frames of the named utterances in their order, `[frames, D]` float32; memory holds nothing else."""
         lengths = self.lengths_of(utterances)
-        starts = dict(zip(utterances, np.cumsum(lengths) - lengths, strict=True))
+        ends = np.cumsum(lengths)
+        places = dict(zip(utterances, zip(ends - lengths, ends, strict=True), strict=True))
         stacked = np.empty((int(lengths.sum()), self.width), dtype=np.float32)
-        counts = dict(zip(utterances, lengths, strict=True))
         for utterance, frames in self.items(utterances):
-            if len(frames) != counts[utterance]:
-                raise ValueError(f"{utterance}: {len(frames)} frames, where {counts[utterance]} were to come")
-            stacked[starts[utterance] : starts[utterance] + len(frames)] = frames
+            first, end = places[utterance]
+            if len(frames) != end - first:  # a single one would be taken for all
+                raise ValueError(f"{utterance}: {len(frames)} frames, where {end - first} were to come")
+            stacked[first:end] = frames
         return stacked
+
+    def write(self, path: str | Path, utterances: list[str], made: dict | None = None) -> None:
+        """A store of the named utterances at `path`, in float16."""
+        with writing_frames(path, self.width, hop=self.hop, made=made) as writer:
+            for utterance, frames in self.items(utterances):
+                writer.append(utterance, frames)
 
 
 class FrameStore(Frames):

@@ -47,7 +47,7 @@ class HiddenStates(Frames):
     def __init__(self, encoder: torch.nn.Module, inputs: Inputs, layer: int) -> None:
         """`layer`: see `embed`."""
         self.encoder, self.inputs, self.layer = encoder, inputs, layer
-        self.width, self.hop = encoder.config.hidden_size, 1 / inputs.tokens_per_second
+        self.width, self.hop = encoder.config.hidden_size, token_hop(encoder.config)
 
     @classmethod
     def of(

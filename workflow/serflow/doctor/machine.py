@@ -110,7 +110,7 @@ def results(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def disk(run: Run) -> Iterator[tuple[str, str]]:
-    """Whether what the run adds has room: audio and features, beside which models and embeddings are small."""
+    """Whether what the run adds has room: audio and features, beside which models and units are small."""
     free = shutil.disk_usage(_existing(Path("results"))).free
     told = f"{gigabytes(run.bytes)} of audio and features will be written to results/, {gigabytes(free)} free"
     if run.bytes > free:
