@@ -1,5 +1,6 @@
 # serflow: from a folder of emotional speech to the tables of the papers. What a run does stands in config/,
 # where and how wide it runs in profiles/, and `snakemake -n` says what it would do.
+import gc
 import os
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.0")
+gc.freeze()  # looking for garbage among what is imported would take a sixth of every start
 
 
 configfile: Path(workflow.basedir) / "config" / "config.yaml"

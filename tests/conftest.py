@@ -38,6 +38,10 @@ class Scheduling(LoadScopeScheduling):
         return next((shared for shared, modules in SHARING.items() if module in modules), nodeid)
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.parent.name == "unit")  # short ones last: no process ends long after another
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
