@@ -39,7 +39,7 @@ class Scheduling(LoadScopeScheduling):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.parent.name == "unit")  # short ones last: no process ends long after another
+    items.sort(key=lambda item: item.path.parent.name == "unit")  # short ones last: all processes end together
 
 
 @pytest.hookimpl(optionalhook=True)

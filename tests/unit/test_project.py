@@ -15,6 +15,7 @@ from serflow import config, lineage, provenance
 from serflow.errors import UserError
 from serflow.evaluation.recipes import recipe_sentences
 from serflow.provenance import code_digest, listing_digest
+from serflow.reference import reference
 
 PROJECT = Path(__file__).parents[2]
 CONDA_NAMES = {"pytorch": "torch", "faiss": "faiss-gpu", "pysoundfile": "soundfile"}
@@ -124,9 +125,9 @@ def test_locks_carry_hashes_and_no_address(name):
     assert all("--hash=sha256:" in package for package in packages)
 
 
-def test_the_configuration_page_is_made_from_the_schema():
-    assert (PROJECT / "config/README.md").read_text() == config.reference(), (
-        "run: .venv/bin/python -m serflow.config > config/README.md"
+def test_the_configuration_page_is_made_of_what_can_be_configured():
+    assert (PROJECT / "config/README.md").read_text() == reference(), (
+        "run: .venv/bin/python -m serflow.reference > config/README.md"
     )
 
 

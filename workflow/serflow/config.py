@@ -221,37 +221,3 @@ def check_intensity(config: dict) -> None:
                     f"config: intensity.{name}.corpus is {entry['corpus']}, but there is no {model}: "
                     f"run snakemake with that corpus' configuration and `-- {model}` first."
                 )
-
-
-def reference() -> str:
-    """config/README.md: every key with its description and default, from the schema."""
-    lines = [
-        "# Configuration",
-        "",
-        "`config.yaml` is the demo. `--configfile config/<corpus>.yaml` lays an overlay over it, in which only",
-        "differences stand, and `--config root=<folder>` names the corpus' folder. Unknown keys are refused.",
-        "`<name>` is a name that you choose. This page is made from `workflow/schemas/config.schema.yaml` by",
-        "`.venv/bin/python -m serflow.config > config/README.md`.",
-        "",
-        "| key | default | meaning |",
-        "|---|---|---|",
-        *_reference_rows(schema(), ""),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _reference_rows(description, prefix):
-    for key, inner in description.get("properties", {}).items():
-        named = isinstance(inner.get("additionalProperties"), dict) and "properties" in inner["additionalProperties"]
-        default = json.dumps(inner["default"]) if "default" in inner and inner["default"] != {} else ""
-        required = " (required)" if key in description.get("required", ()) else ""
-        values = ", ".join(yaml.safe_dump(value).split()[0] for value in inner.get("enum", ()))
-        text = inner["description"] + (f" One of {values}." if values else "")
-        yield f"| `{prefix}{key}` | {f'`{default}`' if default else ''} | {text}{required} |"
-        yield from _reference_rows(inner, f"{prefix}{key}.")
-        if named:
-            yield from _reference_rows(inner["additionalProperties"], f"{prefix}{key}.<name>.")
-
-
-if __name__ == "__main__":
-    print(reference(), end="")

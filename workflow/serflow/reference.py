@@ -1,0 +1,112 @@
+"""config/README.md: every key of the configuration, and every file that it can name, as each describes itself."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from serflow.config import schema
+from serflow.corpora import adapters
+from serflow.heads import heads
+from serflow.models import Model, models
+from serflow.registry import Option, assigned
+
+LIBRARY = Path(__file__).parent
+
+
+def reference() -> str:
+    """The page, in Markdown."""
+    lines = [
+        "# Configuration",
+        "",
+        "`config.yaml` is the demo. `--configfile config/<corpus>.yaml` lays an overlay over it, in which only",
+        "differences stand, and `--config root=<folder>` names the corpus' folder. Unknown keys are refused.",
+        "`<name>` is a name that you choose. This page is made from `workflow/schemas/config.schema.yaml` and from",
+        "what can be named, by `.venv/bin/python -m serflow.reference > config/README.md`.",
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+        *_keys(schema(), ""),
+    ]
+    for title, told, rows in (
+        ("Encoders", "Files of `workflow/serflow/models/`, and their options with defaults.", _models("encoder")),
+        ("Networks of intensity", "Files there, too: methods that learn.", _models("network")),
+        ("Heads", "Files of `workflow/serflow/heads/`, and their options with defaults.", _heads()),
+    ):
+        lines += ["", f"## {title}", "", told, "", "| name | what it is | options |", "|---|---|---|", *rows]
+    lines += ["", "## Adapters", "", "Files of `workflow/serflow/corpora/`.", ""]
+    lines += ["| name | what it reads |", "|---|---|"]
+    lines += [f"| `{name}` | {_summary(_file('corpora', name))} |" for name in adapters()]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(description: dict, prefix: str) -> Iterator[str]:
+    for key, inner in description.get("properties", {}).items():
+        named = isinstance(inner.get("additionalProperties"), dict) and "properties" in inner["additionalProperties"]
+        default = json.dumps(inner["default"]) if "default" in inner and inner["default"] != {} else ""
+        required = " (required)" if key in description.get("required", ()) else ""
+        values = ", ".join(yaml.safe_dump(value).split()[0] for value in inner.get("enum", ()))
+        text = inner["description"] + (f" One of {values}." if values else "")
+        yield f"| `{prefix}{key}` | {f'`{default}`' if default else ''} | {text}{required} |"
+        yield from _keys(inner, f"{prefix}{key}.")
+        if named:
+            yield from _keys(inner["additionalProperties"], f"{prefix}{key}.<name>.")
+
+
+def _models(kind: str) -> Iterator[str]:
+    for name, model in models(kind).items():
+        file = _file("models", name)
+        own = next((node for node in _classes(file) if node.name.endswith("Config")), None)
+        yield f"| `{name}` | {_summary(file)} {_read_by(model)} | {_options(model.options, own, model.sizes)} |"
+
+
+def _read_by(model: Model) -> str:
+    return f"Reads {model.reads}" + ("; its tokens are segments." if model.in_segments else ".")
+
+
+def _heads() -> Iterator[str]:
+    for name, head in heads().items():
+        file = _file("heads", name)
+        own = next(node for node in _classes(file) if node.name == assigned(file)["HEAD"])
+        made = next(node for node in own.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+        yield f"| `{name}` | {_summary(file)} | {_options(head.options, made)} |"
+
+
+def _options(options: dict[str, Option], described: ast.AST | None, sizes: dict = {}) -> str:  # noqa: B006
+    """Their names, values and defaults, and what the docstring of who takes them says."""
+    told = [f"`size`: {', '.join(sizes)}"] if sizes else []
+    told += [f"`{name}`: {_values(option)}" for name, option in options.items()]
+    docstring = described and ast.get_docstring(described)
+    return ". ".join(filter(None, ["; ".join(told), " ".join((docstring or "").split())]))
+
+
+def _values(option: Option) -> str:
+    """The default, and, where there is a choice, between what."""
+    kinds = option.schema.get("anyOf", [option.schema])
+    choice = ", ".join(str(value) for kind in kinds for value in kind.get("enum", ()))
+    return f"{json.dumps(option.default)}{f' (of {choice})' if choice else ''}"
+
+
+def _summary(file: Path) -> str:
+    """The first sentence of a file's docstring."""
+    text = " ".join(ast.get_docstring(_tree(file)).split())
+    end = text.replace("et al. ", "et al, ").find(". ")
+    return text if end < 0 else text[: end + 1]
+
+
+def _classes(file: Path) -> list[ast.ClassDef]:
+    return [node for node in _tree(file).body if isinstance(node, ast.ClassDef)]
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
+def _file(room: str, name: str) -> Path:
+    return LIBRARY / room / f"{name.replace('-', '_')}.py"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
