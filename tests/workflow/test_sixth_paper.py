@@ -1,7 +1,10 @@
 """A stranger's paper is two files and a configuration block, and no one else's results are touched."""
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 
@@ -119,4 +122,8 @@ def test_two_files_and_a_block_make_a_table_and_rerun_nothing_else(finished):
         assert set(table.system) == {"majority", "loud"}
         assert project.tables().items() >= tables.items()
         assert contents(workflow) == more
+        page = [sys.executable, "-m", "serflow.reference"]
+        page = subprocess.check_output(page, env={**os.environ, "PYTHONPATH": str(workflow)}, text=True)
+        assert "| `toy` | Every second frame through one layer. Reads fbank. | `hidden_size`: 16 |" in page
+        assert "who speaks as a second task. | `speaker_weight`: 0.1 |" in page
     assert project.planned() == {}
