@@ -11,7 +11,6 @@ to which pretraining is compared, and where a poor recipe hurts most.
 """
 
 import argparse
-import multiprocessing
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from joblib import Parallel, delayed
 
 HERE = Path(__file__).parent
 BASE = {
@@ -191,10 +191,10 @@ def main():
     changes = [change for change in CHANGES if named(change).startswith(tuple(arguments.only))]
     cells = product(changes, arguments.folds, arguments.seeds)
     works = [(arguments.results, *cell) for cell in cells if (named(cell[0]), *cell[1:]) not in known]
-    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
-        for number, row in enumerate(pool.imap_unordered(job, works), 1):
-            pd.DataFrame([row]).to_csv(table, mode="a", header=not table.is_file(), index=False)
-            print(f"{number} of {len(works)}: {row}", flush=True)
+    found = Parallel(arguments.processes, return_as="generator_unordered")(delayed(job)(work) for work in works)
+    for number, row in enumerate(found, 1):
+        pd.DataFrame([row]).to_csv(table, mode="a", header=not table.is_file(), index=False)
+        print(f"{number} of {len(works)}: {row}", flush=True)
     rows = pd.read_csv(table)
     order = {named(change): number for number, change in enumerate(CHANGES)}
     base = rows[rows.change == named({})].set_index(["corpus", "fold", "seed"]).UA
