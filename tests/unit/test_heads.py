@@ -22,6 +22,7 @@ from serflow.heads.dsnet import DSNet
 from serflow.heads.segments import Segments
 from serflow.models import build, described, models, token_hop, token_times
 from serflow.padding import padded
+from serflow.registry import keywords
 
 CLASSES = ["anger", "neutral", "sadness"]
 BRANCHES = ["time", "frequency", "time+frequency", "full"]
@@ -283,9 +284,11 @@ def test_every_encoder_and_head_go_together(name):
     batch = padded([torch.randn(shape) for shape in shapes])
     sizes = [size for size in ("tiny", "small", *kind.sizes) if size in kind.sizes]
     size = {"size": sizes[0]} if sizes else {}
-    for head in heads.heads():
+    two = {"partner": batch, "paired": torch.ones(2, dtype=bool)}
+    for head, told in heads.heads().items():
         model = EmotionClassifier.around(build(name, size, 0), CLASSES, {"head": head}, 0)
-        loss = model(**batch, emotions=torch.tensor([0, 1])).loss
+        columns = {column: two.get(column, torch.tensor([0, 1])) for column in told.needs({})}
+        loss = model(**batch, emotions=torch.tensor([0, 1]), columns=columns).loss
         loss.backward()
         with torch.no_grad():
             output = model.eval()(**batch, window=1000)
@@ -294,6 +297,60 @@ def test_every_encoder_and_head_go_together(name):
             torch.testing.assert_close(
                 around[:length].softmax(-1), logits.softmax(-1).expand(length, -1)
             )  # all of it
+
+
+def test_labels_and_columns_reach_a_head_in_training_alone():
+    model, given = mel_classifier("dsnet"), []
+    model.head.register_forward_pre_hook(
+        lambda _, frames, more: given.append((len(frames), {*more})), with_kwargs=True
+    )
+    batch, emotions = padded([torch.randn(60, 80), torch.randn(40, 80)]), torch.tensor([0, 1])
+    columns = {"partner": batch, "paired": torch.ones(2, dtype=bool)}
+    model(**batch, emotions=emotions, columns=columns)
+    watched = model.eval()(**batch, emotions=emotions)
+    assert given == [(3, {"partner", "paired"}), (2, set())]
+    torch.testing.assert_close(watched.loss, torch.nn.functional.cross_entropy(watched.logits, emotions))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"layers": 3}, "layers is 3, and the encoder has 2"),
+        ({"head": "segments", "options": {"dropout": 1.5}}, "dropout and smoothing from 0 to below 1"),
+        ({"head": "segments", "options": {"smoothing": -0.5}}, "dropout and smoothing from 0 to below 1"),
+        ({"head": "dsnet", "options": {"orthogonal": -3.0}}, "not -3.0"),
+        ({"head": "dsnet", "options": {"dimension": 0}}, "dimension of 1 on"),
+        ({"head": "pooled", "options": {"projection": -1}}, "Head pooled cannot have these options"),
+    ],
+)
+def test_a_head_that_cannot_be_is_told(settings, told):
+    with pytest.raises(UserError, match=told):
+        EmotionClassifier.around(build("mel-hubert", {"size": "tiny"}, 0), CLASSES, settings, 0)
+
+
+@pytest.mark.parametrize("option", ["channels", "layers"])
+def test_a_transformer_without_layers_or_channels_is_told(option):
+    with pytest.raises(UserError, match="of 1 on"):
+        build("tf-transformer", {"size": "tiny", option: 0}, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["class Own(DSNet):\n    pass\n", "class Between(DSNet):\n    pass\n\n\nclass Own(Between):\n    pass\n"],
+)
+def test_a_head_has_the_options_of_the_one_that_it_extends(tmp_path, text):
+    (tmp_path / "own.py").write_text(f"from serflow.heads.dsnet import DSNet\n\n\n{text}")
+    assert keywords(tmp_path / "own.py", "Own") == heads.described("dsnet").options
+    assert keywords(tmp_path / "own.py", "DSNet") == heads.described("dsnet").options
+
+
+@pytest.mark.parametrize("keyword", ["weight", "weight: float", "weight: list[int] = 3", "weight: float = 1 / 3"])
+def test_what_is_no_option_of_a_head_is_told_with_its_line(tmp_path, keyword):
+    (tmp_path / "own.py").write_text(
+        f"class Own:\n    def __init__(self, width, classes, *, {keyword}):\n        pass"
+    )
+    with pytest.raises(UserError, match="own.py, line 2: an option needs a literal"):
+        keywords(tmp_path / "own.py", "Own")
 
 
 def test_probes_tell_what_a_vector_holds():

@@ -126,9 +126,11 @@ def test_locks_carry_hashes_and_no_address(name):
 
 
 def test_the_configuration_page_is_made_of_what_can_be_configured():
-    assert (PROJECT / "config/README.md").read_text() == reference(), (
-        "run: .venv/bin/python -m serflow.reference > config/README.md"
-    )
+    committed, now = (text.split("## Encoders") for text in ((PROJECT / "config/README.md").read_text(), reference()))
+    stale = "run: .venv/bin/python -m serflow.reference > config/README.md"
+    assert committed[0] == now[0], stale
+    assert {*committed[1].splitlines()} <= {*now[1].splitlines()}, stale  # there may be a stranger's files more
+    assert "<" not in re.sub("`[^`]*`", "", "".join(now))
 
 
 OVERLAYS = sorted(path for path in (PROJECT / "config").glob("*.yaml") if path.name != "corpora.yaml")

@@ -257,8 +257,8 @@ def partner(rows: pd.DataFrame, batches: LabelledBatches) -> Callable:
     partners = NeutralPartners(rows, texts=True)
     if not partners.known.any():
         raise UserError(
-            "No speaker to fit on has a neutral utterance of another sentence to be paired with: call the class "
-            "neutral in corpus.classes, or choose a head that needs no partner."
+            "No speaker to fit on has a neutral utterance of another sentence to be paired with: give the head's "
+            "option that needs partners the value 0, or fit on speakers who have."
         )
     silent = (rows["text"] == "").sum()
     if silent:

@@ -11,6 +11,9 @@ from serflow.lineage import LOUDNESS, hears_emotions, needs, origin
 from serflow.models import check_options, model_of, models
 from serflow.registry import chosen, hint
 
+OF_NETWORKS = {  # keys of systems that others have no use for, as they are where nobody gave them
+    "encoder": None, "zero_shot": None, "options": {}, "head": "pooled", "layers": "last", "probe": False,
+}  # fmt: skip
 NAMED = ("encoders", "intensity", "units", "pretraining", "systems", "tables")
 
 
@@ -38,8 +41,8 @@ def _check_names(config):
             if entry[section] is not None:
                 _named(entry[section], config[section], f"pretraining.{name}.{section}")
     for name, entry in systems.items():
-        for key in ("encoder", "zero_shot", "options"):
-            if name not in learned and entry.get(key):
+        for key, usual in OF_NETWORKS.items():
+            if name not in learned and entry.get(key, usual) != usual:
                 raise UserError(f"config: systems.{name}.{key}: method {entry['method']} takes none; remove it.")
     for name, entry in learned.items():
         if "encoder" not in entry:
@@ -116,14 +119,16 @@ def _check_models(config):
         if system["method"] not in CLASSICAL:
             with _telling(f"config: systems.{name}"):
                 heads.check_options(system["head"], system["options"])
-                _find_text(system["options"])
+                head = heads.described(system["head"])
+                for option in head.folders:
+                    _find_folder(system["options"], option)
                 if system["zero_shot"] and hears_emotions(config, system["encoder"]):
                     raise UserError(
                         f"zero_shot: its encoder {system['encoder']} goes back to emotion labels, of held-out "
                         "classes too: name one that does not."
                     )
-                _check_prompts(system["options"].get("prompts") or {})
-                if system["zero_shot"] and "prompts" not in heads.described(system["head"]).options:
+                _check_prompts(system["options"].get(head.prompts) or {}, head.prompts)
+                if system["zero_shot"] and head.prompts is None:
                     raise UserError(
                         f"zero_shot: head {system['head']} reads no prompts: remove it, or change the head."
                     )
@@ -137,22 +142,20 @@ def _check_models(config):
                 raise UserError(f"method {entry['method']} has no options: remove them.")
 
 
-def _check_prompts(prompts):
+def _check_prompts(prompts, option):
     """Every class has a list of texts."""
     for name, own in prompts.items():
         if not isinstance(own, list) or not own or not all(isinstance(text, str) and text.strip() for text in own):
-            raise UserError(f"options.prompts.{name} is {own!r}: give a list of texts, one at least.")
+            raise UserError(f"options.{option}.{name} is {own!r}: give a list of texts, one at least.")
 
 
-def _find_text(options):
-    """A head's text encoder in a folder of this machine is there."""
-    text = options.get("text")
-    if text is not None and text.startswith(("/", "./", "../", "~")):
-        options["text"] = os.path.expanduser(text)
-        if not Path(options["text"], "config.json").is_file():
-            raise UserError(
-                f"options.text: {text} has no config.json: give a RoBERTa's folder made by save_pretrained."
-            )
+def _find_folder(options, name):
+    """A model that a head's option `name` has in a folder of this machine is there."""
+    folder = options.get(name)
+    if folder is not None and folder.startswith(("/", "./", "../", "~")):
+        options[name] = os.path.expanduser(folder)
+        if not Path(options[name], "config.json").is_file():
+            raise UserError(f"options.{name}: {folder} has no config.json: give a folder made by save_pretrained.")
 
 
 @contextlib.contextmanager

@@ -1,14 +1,16 @@
 """config/README.md: every key of the configuration, and every file that it can name, as each describes itself."""
 
 import ast
+import inspect
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
 from serflow.config import schema
-from serflow.corpora import adapters
+from serflow.corpora import adapter, adapters
 from serflow.heads import heads
 from serflow.models import Model, models
 from serflow.registry import Option, assigned
@@ -17,7 +19,11 @@ LIBRARY = Path(__file__).parent
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """The page, in Markdown, of which no `<name>` is taken for a tag."""
+    return "".join(_plain(line) + "\n" for line in _lines())
+
+
+def _lines() -> list[str]:
     lines = [
         "# Configuration",
         "",
@@ -31,15 +37,18 @@ def reference() -> str:
         *_keys(schema(), ""),
     ]
     for title, told, rows in (
-        ("Encoders", "Files of `workflow/serflow/models/`, and their options with defaults.", _models("encoder")),
-        ("Networks of intensity", "Files there, too: methods that learn.", _models("network")),
-        ("Heads", "Files of `workflow/serflow/heads/`, and their options with defaults.", _heads()),
+        ("Encoders", "Files of `workflow/serflow/models/`, their options with defaults.", _models("encoder")),
+        ("Networks of intensity", "Files there, too: methods of intensity that learn.", _models("network")),
+        ("Heads", "Files of `workflow/serflow/heads/`, their options with defaults.", _heads()),
+        ("Adapters", "Files of `workflow/serflow/corpora/`, their options with defaults.", _adapters()),
     ):
         lines += ["", f"## {title}", "", told, "", "| name | what it is | options |", "|---|---|---|", *rows]
-    lines += ["", "## Adapters", "", "Files of `workflow/serflow/corpora/`.", ""]
-    lines += ["| name | what it reads |", "|---|---|"]
-    lines += [f"| `{name}` | {_summary(_file('corpora', name))} |" for name in adapters()]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _plain(line: str) -> str:
+    """Without what would be a tag outside of code."""
+    return "`".join(re.sub("<", "&lt;", text) if i % 2 == 0 else text for i, text in enumerate(line.split("`")))
 
 
 def _keys(description: dict, prefix: str) -> Iterator[str]:
@@ -59,11 +68,16 @@ def _models(kind: str) -> Iterator[str]:
     for name, model in models(kind).items():
         file = _file("models", name)
         own = next((node for node in _classes(file) if node.name.endswith("Config")), None)
-        yield f"| `{name}` | {_summary(file)} {_read_by(model)} | {_options(model.options, own, model.sizes)} |"
+        yield f"| `{name}` | {_summary(file)} {_guessed(model)} | {_options(model.options, own, model.sizes)} |"
 
 
-def _read_by(model: Model) -> str:
-    return f"Reads {model.reads}" + ("; its tokens are segments." if model.in_segments else ".")
+def _guessed(model: Model) -> str:
+    """What it reads, and what its pretraining takes."""
+    told = f"Reads {model.reads}" + ("; its tokens are segments" if model.in_segments else "")
+    if model.kind == "encoder" and model.objective:
+        takes = [f"`{key}`{' (required)' if needed else ''}" for key, needed in model.takes.items()]
+        told += f"; pretraining guesses {model.objective} and takes {', '.join(takes)}"
+    return told + "."
 
 
 def _heads() -> Iterator[str]:
@@ -72,6 +86,15 @@ def _heads() -> Iterator[str]:
         own = next(node for node in _classes(file) if node.name == assigned(file)["HEAD"])
         made = next(node for node in own.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
         yield f"| `{name}` | {_summary(file)} | {_options(head.options, made)} |"
+
+
+def _adapters() -> Iterator[str]:
+    for name in adapters():
+        _, *taken = inspect.signature(adapter(name).scan).parameters.values()  # the first is the corpus' folder
+        told = [
+            f"`{one.name}`" + ("" if one.default is one.empty else f": {json.dumps(one.default)}") for one in taken
+        ]
+        yield f"| `{name}` | {_summary(_file('corpora', name))} | {'; '.join(told)} |"
 
 
 def _options(options: dict[str, Option], described: ast.AST | None, sizes: dict = {}) -> str:  # noqa: B006
@@ -91,7 +114,7 @@ def _values(option: Option) -> str:
 
 def _summary(file: Path) -> str:
     """The first sentence of a file's docstring."""
-    text = " ".join(ast.get_docstring(_tree(file)).split())
+    text = " ".join((ast.get_docstring(_tree(file)) or "").split())
     end = text.replace("et al. ", "et al, ").find(". ")
     return text if end < 0 else text[: end + 1]
 

@@ -112,15 +112,22 @@ def fields(file: Path, ending: str) -> dict[str, Option]:
     files = [other for other, imported in _library_imports(file) if bases & set(imported)]
     found = {name: option for base in files for name, option in fields(base, ending).items()}
     lines = [line for node in classes for line in node.body if isinstance(line, ast.AnnAssign)]
-    return found | {line.target.id: Option(ast.literal_eval(line.value), _schema(line.annotation)) for line in lines}
+    return found | {line.target.id: _option(file, line, line.value, line.annotation) for line in lines}
 
 
 def keywords(file: Path, name: str) -> dict[str, Option]:
-    """{name: Option} of the keyword-only arguments of `__init__` of the class `name`."""
-    (owner,) = (node for node in _tree(file).body if isinstance(node, ast.ClassDef) and node.name == name)
-    made = next(node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    pairs = zip(made.args.kwonlyargs, made.args.kw_defaults, strict=True)
-    return {one.arg: Option(ast.literal_eval(default), _schema(one.annotation)) for one, default in pairs}
+    """{name: Option} of the keyword-only arguments of `__init__` of the class that `file` calls `name`, its own or
+    that of the classes of the library under it."""
+    for node in _tree(file).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            made = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+            if not made:
+                bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+                return {name: option for base in bases for name, option in keywords(file, base).items()}
+            pairs = zip(made[0].args.kwonlyargs, made[0].args.kw_defaults, strict=True)
+            return {one.arg: _option(file, one, default, one.annotation) for one, default in pairs}
+    others = [other for other, imported in _library_imports(file) if name in imported]
+    return keywords(others[0], name) if others else {}
 
 
 def check(values: dict, options: dict[str, Option], whose: str) -> None:
@@ -132,16 +139,30 @@ def check(values: dict, options: dict[str, Option], whose: str) -> None:
             raise UserError(f"{whose} cannot have {name} {json.dumps(value)}: {option.told()}.")
 
 
+def _option(file, line, default, annotation):
+    try:
+        return Option(ast.literal_eval(default), _schema(annotation))
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{file}, line {line.lineno}: an option needs a literal as its default, and as its annotation one of "
+            f"{', '.join(TYPES)}, Literal[...] or several of these and None, joined by |: mend it."
+        ) from error
+
+
 def _schema(annotation):
-    """The JSON schema of a type annotation."""
+    """The JSON schema of a type annotation. KeyError and ValueError for one that is no option's."""
     if isinstance(annotation, ast.BinOp):
         return {"anyOf": [_schema(annotation.left), _schema(annotation.right)]}
-    if isinstance(annotation, ast.Subscript):  # Literal[...]
+    if isinstance(annotation, ast.Subscript) and getattr(annotation.value, "id", None) == "Literal":
         values = ast.literal_eval(annotation.slice)
         return {"enum": list(values) if isinstance(values, tuple) else [values]}
     if isinstance(annotation, ast.Name) and annotation.id == "int":
         return {"type": "integer", "minimum": 0, "maximum": LARGEST_SIZE}
-    return {"type": TYPES[annotation.id] if isinstance(annotation, ast.Name) else "null"}
+    if isinstance(annotation, ast.Constant) and annotation.value is None:
+        return {"type": "null"}
+    if isinstance(annotation, ast.Name):
+        return {"type": TYPES[annotation.id]}
+    raise ValueError("no type of an option")
 
 
 def _library_imports(file):

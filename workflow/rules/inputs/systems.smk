@@ -48,6 +48,6 @@ def system_settings(wildcards):
     entry = {key: value for key, value in config["systems"][wildcards.system].items() if key != "title"}
     if wildcards.system in CLASSICAL_SYSTEMS:
         return {"method": entry["method"]}
-    text = entry["options"].get("text")
-    read = {"text_state": listing_digest(text)} if text and Path(text).is_dir() else {}
+    folders = {name: entry["options"].get(name) for name in head_called(entry["head"]).folders}
+    read = {f"{name}_state": listing_digest(path) for name, path in folders.items() if path and Path(path).is_dir()}
     return entry | normalised_by(entry["encoder"]) | start_of(entry["encoder"]) | read

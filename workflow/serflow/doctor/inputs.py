@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from serflow import heads
 from serflow.doctor.findings import ERROR, OK, WARNING, Run
 from serflow.errors import UserError
 
@@ -119,11 +120,12 @@ def _corpus(run, rows, root):
     if twice:
         yield WARNING, f"{len(twice)} files are copies of others and will be quarantined: {_first(twice)}."
     for name, system in run.config["systems"].items():
-        asked = {*(system["zero_shot"] or ()), *((system.get("options") or {}).get("prompts") or ())}
+        option = heads.described(system["head"]).prompts
+        asked = {*(system["zero_shot"] or ()), *((system.get("options") or {}).get(option) or ())}
         for strange in sorted(asked - set(usable["emotion"])):
             yield (
                 ERROR,
-                f"systems.{name} names the class {strange}, which the corpus has not: mend zero_shot or prompts.",
+                f"systems.{name} names the class {strange}, which the corpus has not: mend zero_shot or {option}.",
             )
     counts = ", ".join(
         f"{count} {emotion}" for emotion, count in usable["emotion"].value_counts().sort_index().items()

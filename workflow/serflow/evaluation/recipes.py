@@ -50,11 +50,10 @@ def _head(config, name):
     system = config["systems"][name]
     layers = {"last": "the last layer", "weighted": "a learned sum of layers"}
     layer = layers.get(system["layers"], f"layer {system['layers']}")
-    known = heads.described(system["head"]).options
-    options = {key: option.default for key, option in known.items()} | system["options"]
-    if "text" in known:
-        options |= {"alpha": options["gender"] and options["alpha"]}
-        options["text"] = options["text"] or "encoder of random weights"
+    head = heads.described(system["head"])
+    options = {key: option.default for key, option in head.options.items()} | system["options"]
+    options |= {key: options[other] and options[key] for key, other in head.under.items()}
+    options |= {key: options[key] or "encoder of random weights" for key in head.folders}
     return f"{_called(system['head'], options)} of {layer}"
 
 

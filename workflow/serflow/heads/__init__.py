@@ -2,10 +2,18 @@
 name. docs/methods.md tells what in each is ours.
 
 A head is a `torch.nn.Module`, the file's `HEAD`, made with the width of a frame, the names of the classes and its
-options, the annotated keyword-only arguments of its `__init__` that are not in the file's `FIXED`; what else a saved
-one must know of itself it has as `kept`, {argument: value}. It is called with frames `[B, T, D]`, which of them
-are valid (bool `[B, T]`), the class numbers `emotions` `[B]` in training and, by their names, the batch columns (see
-serflow.batches.COLUMNS) that the file's `NEEDS` names, each with the option that wants it. It returns a `HeadOutput`.
+options, the annotated keyword-only arguments of its `__init__`; what else a saved one must know of itself it has as
+`kept`, {argument: value}. It is called with frames `[B, T, D]` and which of them are valid (bool `[B, T]`); in
+training, and only then, with the class numbers `emotions` `[B]` as well and, by their names, with batch columns (see
+serflow.batches.COLUMNS). It returns a `HeadOutput`.
+
+What planning needs of it stands at the top of its file, in literals that are read without importing torch:
+
+NEEDS      batch column -> the option that wants it
+FIXED      arguments of `__init__` that no option may set
+FOLDERS    options that name another model, by its folder or hub id; None is one of random weights
+PROMPTS    the option that has what stands for each class, {class: texts}, of a head that may be asked for others
+UNDER      option -> the one without which it changes nothing
 """
 
 import importlib
@@ -18,11 +26,13 @@ from serflow import registry
 
 @dataclass(frozen=True)
 class Head:
-    """What a file of this package says of its head. `columns`: batch column -> the option that wants it; `options`:
-    name -> `registry.Option`."""
+    """What a file of this package says of its head: see above. `options`: name -> `registry.Option`."""
 
     name: str
     columns: dict
+    folders: tuple
+    prompts: str | None
+    under: dict
     options: dict
 
     @property
@@ -70,8 +80,8 @@ def head_class(name: str) -> type:
 
 
 def _described(file):
-    told = {"NEEDS": {}, "FIXED": ()} | registry.constants(file, ["NEEDS", "FIXED"])
-    options = registry.keywords(file, registry.assigned(file)["HEAD"])
-    for name in told["FIXED"]:
-        del options[name]
-    return Head(file.stem.replace("_", "-"), told["NEEDS"], options)
+    told = {"NEEDS": {}, "FIXED": (), "FOLDERS": (), "PROMPTS": None, "UNDER": {}}
+    told |= registry.constants(file, told)
+    fixed, options = told.pop("FIXED"), registry.keywords(file, registry.assigned(file)["HEAD"])
+    options = {name: option for name, option in options.items() if name not in fixed}
+    return Head(file.stem.replace("_", "-"), *told.values(), options)

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 from serflow.audio import RATE
 from serflow.errors import UserError
 from serflow.features import WIDTHS
-from serflow.heads import head_class
+from serflow.heads import described, head_class
 from serflow.models import CLASSIFIER, description, encoder_class, of_type
 from serflow.normalisation import KINDS
 
@@ -69,7 +69,10 @@ class EmotionClassifier(PreTrainedModel):
         self.encoder = encoder if encoder is not None else _build(config.encoder)
         self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers + 1))
         self.layer_weights.requires_grad_(config.layers == "weighted")
-        self.head = head_class(config.head)(self.encoder.config.hidden_size, config.names(), **(config.options or {}))
+        layers = self.encoder.config.num_hidden_layers
+        if isinstance(config.layers, int) and config.layers > layers:
+            raise UserError(f"layers is {config.layers}, and the encoder has {layers}: name one of those.")
+        self.head = _head(config, self.encoder.config.hidden_size)
         if hasattr(self.head, "kept"):
             config.options = {**(config.options or {}), **self.head.kept}
         self._freeze()
@@ -120,16 +123,20 @@ class EmotionClassifier(PreTrainedModel):
     ) -> EmotionOutput:
         """Padded inputs of the encoder, valid `lengths` `[B]`, class numbers `emotions` `[B]` -> `EmotionOutput`.
 
-        `columns`: what the head needs beside, by name; those that are inputs themselves, a dict of `input_values` and
-        `lengths`, are encoded as well, and reach the head as (frames, valid). `window`: tokens around each one that
-        `frame_logits` are of.
+        In training the loss is the head's, else the entropy of its logits (watched on validation speakers).
+        `columns`: what the head needs beside in training, by name; those that are inputs themselves, a dict of
+        `input_values` and `lengths`, are encoded as well, and reach the head as (frames, valid). `window`: tokens
+        around each one that `frame_logits` are of.
         """
         encoded = {
             name: self._frames(**column) if isinstance(column, dict) else column
             for name, column in (columns or {}).items()
         }
         frames, valid = self._frames(input_values, lengths)
-        output = self.head(frames, valid, emotions, **encoded)
+        learns = self.training and emotions is not None
+        output = self.head(frames, valid, emotions, **encoded) if learns else self.head(frames, valid)
+        if emotions is not None and not learns:
+            output.loss = nn.functional.cross_entropy(output.logits.float(), emotions)
         told = {"frame_weights": output.frame_weights, "terms": output.terms, "vectors": output.vectors}
         around = self._of_frames(frames, valid, window) if window else None
         return EmotionOutput(output.loss, output.logits, valid.sum(1), frame_logits=around, **told)
@@ -169,6 +176,16 @@ class EmotionClassifier(PreTrainedModel):
         return hidden, torch.arange(hidden.shape[1], device=hidden.device) < frames.lengths[:, None]
 
 
+def _head(config, width):
+    """The head that a config names, for frames of `width`. Raises UserError."""
+    try:
+        return head_class(config.head)(width, config.names(), **(config.options or {}))
+    except UserError:
+        raise
+    except Exception as error:  # layers share no error of their own
+        raise UserError(f"Head {config.head} cannot have these options ({error}): mend them.") from error
+
+
 def load_classifier(folder: str | Path) -> EmotionClassifier:
     """The classifier that serflow saved in `folder`, in evaluation mode.
 
@@ -182,8 +199,9 @@ def load_classifier(folder: str | Path) -> EmotionClassifier:
             raise ValueError(f"it is a '{told.get('model_type')}'")
         with safe_open(folder / "model.safetensors", "pt") as file:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (is no dict)
-            (told.get("options") or {}).pop("text", None)  # where the text encoder came from: it is here
             config = EmotionClassifierConfig.from_dict(told)
+            for name in described(config.head).folders:  # where a model in it came from: it is here
+                (config.options or {}).pop(name, None)
             encoder_class(config.encoder["model_type"]), head_class(config.head)  # imported before the device changes
             with no_init_weights(), torch.device("meta"):
                 empty = EmotionClassifier(config)

@@ -32,6 +32,11 @@ class DSNet(nn.Module):
     ) -> None:
         """`dimension` of z_e and of z_i; `orthogonal`, `calibration`: weights of their losses, 0 for none."""
         super().__init__()
+        if min(orthogonal, calibration) < 0 or dimension < 1:
+            raise UserError(
+                f"dsnet needs orthogonal and calibration of 0 on and dimension of 1 on, not {orthogonal}, "
+                f"{calibration} and {dimension}."
+            )
         if calibration and "neutral" not in classes:
             raise UserError(
                 "DSNet is calibrated by neutral speech, but there is no class neutral: give calibration 0."

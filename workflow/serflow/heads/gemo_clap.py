@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 from transformers import RobertaConfig, RobertaModel
 
 from serflow.errors import UserError
@@ -20,8 +20,10 @@ from serflow.heads import HeadOutput
 from serflow.heads.pooling import POOLINGS, Pooling
 from serflow.heads.prompts import check_tokens, text_tower, written_prompts
 
-NEEDS = {"gender": "gender"}  # batch column -> the option that wants it
+NEEDS = {"gender": "gender"}
 FIXED = ("tower",)
+FOLDERS, PROMPTS = ("text",), "prompts"
+UNDER = {"alpha": "gender"}
 
 
 class GEmoCLAP(nn.Module):
@@ -53,13 +55,13 @@ class GEmoCLAP(nn.Module):
     ) -> None:
         """`text`: folder or hub id of a RoBERTa with its tokenizer, None makes a small one for these prompts;
         `prompts`: {class: its prompts}, whose vectors are averaged, None: "emotion is <class>"; `shuffled` gives
-        every class the prompts of the next, so that what the text encoder knows is of no use; `target`: S(M) as in
-        the paper, or, `normalised`, M divided by the sum of its row (ours); `tower`: what a saved head knows of its
-        text encoder."""
+        every class the prompts of the next, so that what the text encoder knows is of no use; `gender`: how the
+        speaker's is heard, by a loss of its own (`ml`) or in the one (`sl`), `alpha`: the emotion's share in it;
+        `target`: S(M) as in the paper, or, `normalised`, M divided by the sum of its row (ours)."""
         super().__init__()
         if not 0 <= alpha <= 1 or dimension < 1:
             raise UserError(f"gemo-clap needs alpha from 0 to 1 and dimension of 1 on, not {alpha} and {dimension}.")
-        if tower is None:
+        if tower is None:  # else it is what a saved head knows of its text encoder
             self.text, self.tokenizer, tower = text_tower(text, written_prompts(prompts, classes))
         else:
             self.text, self.tokenizer = RobertaModel(RobertaConfig(**tower["config"]), add_pooling_layer=False), None
@@ -120,10 +122,8 @@ class GEmoCLAP(nn.Module):
         words, scales = self.class_vectors(), self.scales()
         with torch.autocast(audio.device.type, enabled=False):  # bfloat16 would blur them by a tenth of a logit
             logits, terms = scales[0] * (audio @ words.T), {}
-        if emotions is not None and self.training:
+        if emotions is not None:
             terms = self._terms(logits[:, emotions], scales[1] / scales[0], emotions, gender)
-        elif emotions is not None:
-            terms = {"emotion": cross_entropy(logits, emotions)}
         shown = None if self.pooling.score is None else weights
         return HeadOutput(logits, sum(terms.values()) if terms else None, terms, shown, {"audio": audio})
 

@@ -4,6 +4,7 @@ tokens are segments (tf-transformer; docs/methods.md)."""
 import torch
 from torch import nn
 
+from serflow.errors import UserError
 from serflow.heads import HeadOutput
 
 
@@ -21,6 +22,8 @@ class Segments(nn.Module):
     ) -> None:
         """`smoothing`: of the labels (Szegedy et al. 2016)."""
         super().__init__()
+        if not (0 <= dropout < 1 and 0 <= smoothing < 1):
+            raise UserError(f"segments needs dropout and smoothing from 0 to below 1, not {dropout} and {smoothing}.")
         self.standardise = nn.BatchNorm1d(width, affine=False) if standardise else nn.Identity()
         self.dropout, self.classify = nn.Dropout(dropout), nn.Linear(width, len(classes))
         nn.init.normal_(self.classify.weight, std=0.02)

@@ -10,10 +10,9 @@ FIXED = ("hidden_size", "num_hidden_layers")
 
 
 class FramesConfig(PreTrainedConfig):
-    """`hidden_size`: width of the features; there are no layers above them."""
-
     model_type = "frames"
-    hidden_size: int = 240
+
+    hidden_size: int = 240  # width of the features
     num_hidden_layers: int = 0
 
 

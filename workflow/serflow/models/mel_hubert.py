@@ -24,8 +24,10 @@ SIZES = {
 
 
 class MelHubertConfig(HubertConfig):
-    """One linear layer reads the stacked bins: HubertFeatureProjection takes its input width from `conv_dim`. Dropout
-    inside attention keeps CPUs from their fast attention; small models do as well with what is left (ours)."""
+    """Dropout inside attention keeps CPUs from their fast attention; small models do as well with what is left
+    (ours)."""
+
+    # One linear layer reads the stacked bins: HubertFeatureProjection takes its input width from `conv_dim`.
 
     model_type = "mel_hubert"
 

@@ -29,13 +29,12 @@ SIZES = {  # base is the paper's, small is ours: dropout inside attention keeps 
 
 
 class MockingjayConfig(PreTrainedConfig):
-    """Defaults are the paper's base network. `output_size`: bins to reconstruct, None = as many as there are in the
-    input; `score_branch`: see `MockingjayForReconstruction`."""
+    """Defaults are the paper's base network."""
 
     model_type = "mockingjay"
 
     input_size: int = 240
-    output_size: int | None = None
+    output_size: int | None = None  # bins to reconstruct, None: as many as there are in the input
     hidden_size: int = 768
     num_hidden_layers: int = 3
     num_attention_heads: int = 12
@@ -44,7 +43,7 @@ class MockingjayConfig(PreTrainedConfig):
     attention_dropout: float = 0.1
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
-    score_branch: bool = False
+    score_branch: bool = False  # see MockingjayForReconstruction
 
 
 @functools.lru_cache(maxsize=8)

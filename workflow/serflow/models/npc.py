@@ -24,7 +24,7 @@ SIZES = {"base": {}, "small": {"hidden_size": 128, "num_blocks": 3, "codebook_si
 
 
 class NpcConfig(PreTrainedConfig):
-    """Defaults are the paper's network. `score_branch` and `weighted`: see `NpcForReconstruction`."""
+    """Defaults are the paper's network."""
 
     model_type = "npc"
 
@@ -37,7 +37,7 @@ class NpcConfig(PreTrainedConfig):
     codebook_groups: int = 4
     codebook_size: int = 64
     gumbel_temperature: float = 1.0
-    score_branch: bool = False
+    score_branch: bool = False  # see NpcForReconstruction
     weighted: bool = False
 
     @property

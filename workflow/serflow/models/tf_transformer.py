@@ -92,6 +92,8 @@ class TfTransformer(PreTrainedModel):
 
     def __init__(self, config: TfTransformerConfig) -> None:
         super().__init__(config)
+        if min(config.channels, config.layers, config.hidden_size) < 1:
+            raise UserError("tf-transformer: channels, layers and hidden_size are of 1 on: raise what is 0.")
         if config.segment % STEM or not 0 < config.hop <= config.segment:
             raise UserError(
                 f"tf-transformer: segment {config.segment} and hop {config.hop} are 10 ms frames: give a segment "
