@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from serflow import heads
@@ -16,6 +16,7 @@ from serflow.batches import COLUMNS, Inputs, LabelledBatches, NeutralPartners
 from serflow.errors import UserError
 from serflow.evaluation.probes import probe_notes, probes, projected
 from serflow.features import WIDTHS
+from serflow.folds import labelled_parts
 from serflow.frames import FrameStore, writing_frames
 from serflow.heads.classifier import EmotionClassifier
 from serflow.heads.dsnet import DSNet
@@ -221,6 +222,19 @@ def test_a_partner_is_a_neutral_utterance_of_the_same_speaker_and_of_another_sen
         assert partners.known[number] == bool(fitting)
         if fitting:
             assert partners.of(rng, number) in fitting
+
+
+@given(rows=ROWS, tested=st.sampled_from("abc"), selection=st.sampled_from(["last", "validation"]))
+def test_a_partner_is_of_a_training_speaker(rows, tested, selection):
+    frame = pd.DataFrame(rows, columns=["speaker", "emotion", "text"])
+    frame["utterance"] = [f"u{number}" for number in range(len(rows))]
+    of_speakers = dict(zip("abc", np.roll(["test", "validation", "train"], "abc".index(tested)), strict=True))
+    folds = frame[["utterance"]].assign(fold=0, part=frame.speaker.map(of_speakers))
+    fitted = labelled_parts(frame, folds, 0, selection)[0]["train"]
+    assume(len(fitted))
+    partners = NeutralPartners(fitted, texts=True)
+    for number in np.flatnonzero(partners.known):
+        assert fitted.speaker[partners.of(np.random.default_rng(0), number)] == fitted.speaker[number] != tested
 
 
 @pytest.fixture(scope="module")
