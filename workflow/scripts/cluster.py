@@ -1,5 +1,6 @@
 """Cluster the frames that a pool may hear, give each its unit, and say how good the units are."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from serflow.artifacts import replacing, write_json
 from serflow.clustering import fit_kmeans, unit_quality
 from serflow.errors import UserError
 from serflow.folds import heard_by
-from serflow.frames import FrameStore, centres, drawn, on_grid, writing_frames
+from serflow.frames import Frames, FrameStore, centres, drawn, on_grid, writing_frames
 from serflow.progress import say
 
 LEVELS = 5
 
 
-def frames_of(settings, utterances, heard):
+def frames_of(settings: dict, utterances: pd.DataFrame, heard: list[str]) -> Frames:
     """What is clustered: features, or a layer of an encoder, whose hidden states are never written."""
     store = FrameStore(snakemake.input.inputs)
     if settings["layer"] is None:
@@ -27,7 +28,7 @@ def frames_of(settings, utterances, heard):
     return hidden.of(start, settings, store, utterances, heard)
 
 
-def true_levels(folder, utterances, counts, hop):
+def true_levels(folder: str, utterances: Iterable[str], counts: Iterable[int], hop: float) -> np.ndarray:
     """In which fifth of all frames the true intensity of each lies, int `[N]`; silence and neutral speech have 0."""
     curves = []
     for utterance, count in zip(utterances, counts, strict=True):

@@ -1,5 +1,6 @@
 """Read a corpus, check every file, and keep what is usable as one file of audio."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from job import job
@@ -10,7 +11,8 @@ from serflow.frames import writing_frames
 from serflow.progress import say, track
 
 
-def told(items):
+def told(items: Sequence) -> Iterator:
+    """`items`, with progress."""
     return track(items, len(items), "checking files")
 
 

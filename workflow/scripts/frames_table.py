@@ -1,5 +1,7 @@
 """Gather what is known of the frames of splices in one table, and draw a few splices."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from job import job
@@ -8,7 +10,7 @@ from serflow.evaluation.figures import save, sweep_curves, timeline
 from serflow.evaluation.splices import frames_table, layer_points, to_markdown
 
 
-def gathered(paths):
+def gathered(paths: Iterable[str]) -> pd.DataFrame:
     """All rows; folds without splices, and seeds of which nothing is asked, have none."""
     parts = [part for part in map(pd.read_parquet, paths) if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["speaker"])

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from serflow import artifacts, devices
@@ -24,7 +25,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
-def job(snakemake):
+def job(snakemake: object) -> Iterator[dict]:
     """Yield `made`, what decides this job's outputs: settings, digests of code and inputs.
 
     A job that computes on GPUs gets one of its own, or as many as its resource `gpu` says, where there are any.

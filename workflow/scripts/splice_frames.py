@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from transformers import PreTrainedModel
 
 from job import job
 from serflow.artifacts import write_parquet
@@ -30,16 +31,16 @@ from serflow.recognition.spliced import (
     reference,
     seam_control,
 )
-from serflow.splices import NEUTRAL, SEAM, heard_alone, planned, write_splices
+from serflow.splices import NEUTRAL, SEAM, Splice, heard_alone, planned, write_splices
 
 
-def joined(plan, path):
+def joined(plan: list[Splice], path: Path) -> Splices:
     """The splices of a plan, whose sound is kept at `path`."""
     pieces = write_splices(plan, audio, path)
     return Splices(FrameStore(path), pieces)
 
 
-def embedded(entry, encoder, layer, splices):
+def embedded(entry: dict, encoder: PreTrainedModel, layer: int, splices: Splices) -> FrameStore:
     """A frame store of a layer of an encoder."""
     kind = model_of(entry["start"])
     store = splices.audio if kind.reads == "audio" else features(kind.reads, splices)
@@ -52,7 +53,7 @@ def embedded(entry, encoder, layer, splices):
 
 
 @cache
-def features(kind, splices):
+def features(kind: str, splices: Splices) -> FrameStore:
     """A frame store of features of splices."""
     path = Path(tempfile.mkdtemp(dir=folder), "frames.arrow")
     with writing_frames(path, WIDTHS[kind]) as writer:

@@ -24,7 +24,7 @@ from serflow.progress import say, track
 from serflow.stress import CLEAN, stressed
 
 
-def altered(condition, path):
+def altered(condition: str, path: Path) -> FrameStore:
     """A frame store of all that the tested speakers say, in a condition."""
     with writing_frames(path, 0, "int16", 1 / RATE) as writer:
         for name in track(voices.utterance, len(voices), condition):
@@ -33,7 +33,7 @@ def altered(condition, path):
     return FrameStore(path)
 
 
-def features(reads, sounds, path):
+def features(reads: str, sounds: FrameStore, path: Path) -> FrameStore:
     """A frame store of features of `sounds`, a store of audio."""
     with writing_frames(path, WIDTHS[reads], hop=HOP) as writer:
         for name in track(sounds.utterances, len(sounds.utterances), f"{reads}, {path.stem}"):
@@ -41,7 +41,7 @@ def features(reads, sounds, path):
     return FrameStore(path)
 
 
-def moments(inputs, store):
+def moments(inputs: dict, store: FrameStore) -> dict:
     """See `shared_moments`: those of training that a model keeps, or of the tested speakers as they sound now."""
     if inputs["normalisation"] != "training":
         return shared_moments(inputs["normalisation"], store, voices, ())

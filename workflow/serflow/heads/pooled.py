@@ -38,6 +38,7 @@ class Pooled(nn.Module):
         nn.init.zeros_(self.classify.bias)
 
     def forward(self, frames: torch.Tensor, valid: torch.Tensor, emotions: torch.Tensor | None = None) -> HeadOutput:
+        """See serflow.heads; `vectors`: what was `pooled`, `[B, width]`."""
         pooled, weights = self.pooling(self.project(frames), valid)
         pooled = self.standardise(pooled.float())
         logits = self.classify(pooled)

@@ -17,6 +17,7 @@ class Pooling(nn.Module):
         self.deviations, self.width = deviations, width * (1 + deviations)
 
     def forward(self, frames: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[B, T, D]`, of which `valid`, bool `[B, T]` -> vectors `[B, width]`, each frame's share `[B, T]`."""
         if self.score is None:
             weights = valid / valid.sum(1, keepdim=True)
         else:

@@ -31,6 +31,7 @@ class Segments(nn.Module):
         self.entropy = nn.CrossEntropyLoss(label_smoothing=smoothing)
 
     def forward(self, frames: torch.Tensor, valid: torch.Tensor, emotions: torch.Tensor | None = None) -> HeadOutput:
+        """See serflow.heads, frames being segments; logits are the log of the mean posterior."""
         standard = torch.zeros_like(frames, dtype=torch.float32)
         standard[valid] = self.standardise(frames[valid].float())
         logits = self.classify(self.dropout(standard)).float()

@@ -106,6 +106,7 @@ class FrameEncoder(nn.Module):
     def forward(
         self, input_values: torch.Tensor, lengths: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[B, T, bins]`, `lengths` `[B]` frames of it `valid` -> `[B, T, hidden]`, `[B, T, channels x bands]`."""
         local = self.convolutions(input_values, valid)
         frames, _ = self.memory(local, lengths)
         return self.dropout(self.project(frames).relu()), local
@@ -127,6 +128,7 @@ class MovementEncoder(nn.Module):
     def forward(
         self, input_values: torch.Tensor, lengths: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `FrameEncoder`, with `[B, T, hidden]` in both places."""
         levels = compressed(input_values)
         changes = nn.functional.pad(levels.diff(dim=1).abs(), (0, 0, 1, 0))
         hidden = torch.cat([levels / 2, changes / CHANGE - 1], dim=2).transpose(1, 2) * valid[:, None]

@@ -33,6 +33,7 @@ class Section:
 
     @property
     def guessing(self) -> float:
+        """UA of a guess among all classes."""
         return 1 / max(1, len(self.corpus.classes))
 
     @cached_property
@@ -86,6 +87,7 @@ class Section:
 
     @cached_property
     def speakers(self) -> dict | None:
+        """A chart of UA by speaker and system."""
         frame, rows = errors.speakers(self.corpus), self.corpus.rows
         overall = dict(zip(rows["name"], rows["UA"], strict=True))
         return charts.speakers(frame, list(overall), overall) if len(frame) else None
@@ -101,6 +103,7 @@ class Section:
 
     @cached_property
     def units(self) -> dict | None:
+        """A chart of what the units of clusterings go with."""
         return None if self.corpus.units is None else charts.units(self.corpus.units, units.TITLES)
 
     @cached_property
@@ -132,6 +135,7 @@ class Section:
 
     @cached_property
     def transductive(self) -> dict | None:
+        """A chart of what systems gain that heard the test speakers' unlabelled audio."""
         rows, end = self.corpus.rows.set_index("system")[["name", "UA"]], "-transductive"
         plain = rows[(rows.index + end).isin(rows.index)]
         heard = rows["UA"].reindex(plain.index + end).to_numpy()
@@ -203,6 +207,7 @@ class Section:
 
     @cached_property
     def graph(self) -> graph.Layout | None:
+        """What the systems of the tables are made of."""
         config = self.corpus.configuration
         tables = [name for name in self.corpus.tables if config and name in config["tables"]]
         with reading(self.corpus.folder / "configuration.json"):  # another version may have written it
