@@ -3,8 +3,7 @@
 import ast
 import inspect
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import yaml
@@ -48,7 +47,7 @@ def _lines() -> list[str]:
 
 def _plain(line: str) -> str:
     """Without what would be a tag outside of code."""
-    return "`".join(re.sub("<", "&lt;", text) if i % 2 == 0 else text for i, text in enumerate(line.split("`")))
+    return "`".join(text.replace("<", "&lt;") if i % 2 == 0 else text for i, text in enumerate(line.split("`")))
 
 
 def _keys(description: dict, prefix: str) -> Iterator[str]:
@@ -83,8 +82,8 @@ def _guessed(model: Model) -> str:
 def _heads() -> Iterator[str]:
     for name, head in heads().items():
         file = _file("heads", name)
-        own = next(node for node in _classes(file) if node.name == assigned(file)["HEAD"])
-        made = next(node for node in own.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+        own = [line for node in _classes(file) if node.name == assigned(file)["HEAD"] for line in node.body]
+        made = next((line for line in own if isinstance(line, ast.FunctionDef) and line.name == "__init__"), None)
         yield f"| `{name}` | {_summary(file)} | {_options(head.options, made)} |"
 
 
@@ -97,7 +96,7 @@ def _adapters() -> Iterator[str]:
         yield f"| `{name}` | {_summary(_file('corpora', name))} | {'; '.join(told)} |"
 
 
-def _options(options: dict[str, Option], described: ast.AST | None, sizes: dict = {}) -> str:  # noqa: B006
+def _options(options: dict[str, Option], described: ast.AST | None, sizes: Collection = ()) -> str:
     """Their names, values and defaults, and what the docstring of who takes them says."""
     told = [f"`size`: {', '.join(sizes)}"] if sizes else []
     told += [f"`{name}`: {_values(option)}" for name, option in options.items()]
